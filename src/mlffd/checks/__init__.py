@@ -1,0 +1,34 @@
+"""Checks: plain functions that measure one property of a subject and return evidence.
+
+The modules that hold checks are imported here, so that importing the package registers them all.
+"""
+
+from mlffd.checks import (
+    accuracy,
+    atoms,
+    composition,
+    conservation,
+    cutoff,
+    datasets,
+    forces,
+    loading,
+    matching,
+    periodicity,
+    symmetry,
+    zero_vectors,
+)
+
+__all__ = [
+    "accuracy",
+    "atoms",
+    "composition",
+    "conservation",
+    "cutoff",
+    "datasets",
+    "forces",
+    "loading",
+    "matching",
+    "periodicity",
+    "symmetry",
+    "zero_vectors",
+]

@@ -1,0 +1,81 @@
+"""Is the student still as accurate as when its golden was accepted?"""
+
+from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.matching import current_predictions, no_golden, unusable_golden
+from mlffd.checks.registry import check
+from mlffd.checks.subjects import StudentSubject
+from mlffd.environment import environment_keys
+from mlffd.golden.compare import Comparison, Status, compare_metrics
+from mlffd.golden.metrics import force_r2, metric_terms
+
+
+@check("accuracy", concern="golden", kind=StudentSubject, unless=no_golden)
+def check_accuracy(subject: StudentSubject) -> Evidence:
+    """No metric against the labels is significantly worse than the golden's.
+
+    Paired over structures: golden and present predictions are judged on the same structures, and
+    a bootstrap over them gives the interval of the change. A change is a regression if its whole
+    95% interval is for the worse.
+
+    If this fails, it probably means that new weights are worse (less data, a lost element, an
+    optimizer setting), or that energies lost their reference or their unit.
+    """
+    if (unusable := unusable_golden(subject)) is not None:
+        return unusable
+    assert subject.golden is not None and subject.dataset is not None
+    structures = list(subject.dataset)
+    predictions = current_predictions(subject)
+    key, entry = subject.golden.record.entry(environment_keys(subject.device))
+    comparisons = compare_metrics(
+        entry.metrics,
+        baseline=metric_terms(structures, subject.golden.predictions),
+        candidate=metric_terms(structures, predictions),
+    )
+    evidence = judge(
+        [_criterion(c) for c in comparisons],
+        "; ".join(_describe(c) for c in comparisons),
+        {
+            "environment": key,
+            "structures": len(structures),
+            "force_r2": force_r2(structures, predictions),
+            "metrics": {c.metric: _details(c) for c in comparisons},
+        },
+    )
+    statuses = {c.status for c in comparisons}
+    if evidence.verdict is Verdict.FAIL:
+        return evidence
+    if Status.MISSING in statuses:
+        return Evidence(Verdict.INVALID, f"no golden for: {evidence.message}")
+    if Status.UNDECIDED in statuses:
+        return Evidence(Verdict.INCONCLUSIVE, evidence.message, evidence.criteria, evidence.details)
+    if Status.IMPROVED in statuses:
+        message = f"improved, accept a new golden: {evidence.message}"
+        verdict = Verdict.FAIL if subject.strict else Verdict.PASS
+        return Evidence(verdict, message, evidence.criteria, evidence.details)
+    return evidence
+
+
+def _criterion(comparison: Comparison) -> Criterion:
+    """The lower end of the change's interval must not be for the worse beyond rounding."""
+    if comparison.status is Status.NON_FINITE:
+        return Criterion(comparison.metric, float("nan"), 1e-6, "change")
+    low = comparison.change.low if comparison.change else 0.0
+    return Criterion(comparison.metric, low, 1e-6, "change")
+
+
+def _describe(comparison: Comparison) -> str:
+    text = f"{comparison.metric} {comparison.value:.4g} {comparison.unit}"
+    if comparison.change is None:
+        return f"{text} ({comparison.status})"
+    low, high = 100 * comparison.change.low, 100 * comparison.change.high
+    return f"{text} ({comparison.status}, change {low:+.2g}% to {high:+.2g}%)"
+
+
+def _details(comparison: Comparison) -> dict[str, object]:
+    return {
+        "status": str(comparison.status),
+        "value": comparison.value,
+        "golden": comparison.golden,
+        "unit": comparison.unit,
+        "change": comparison.change._asdict() if comparison.change else None,
+    }

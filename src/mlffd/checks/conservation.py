@@ -1,0 +1,76 @@
+"""Does molecular dynamics conserve energy?"""
+
+import numpy as np
+from ase import units
+from ase.md.velocitydistribution import (
+    MaxwellBoltzmannDistribution,
+    Stationary,
+    ZeroRotation,
+)
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+
+from mlffd.checks.evidence import Criterion, Evidence, judge
+from mlffd.checks.registry import check
+from mlffd.checks.subjects import StudentSubject
+from mlffd.runtimes.ase_calculator import Calculator
+from mlffd.runtimes.potential import Potential
+from mlffd.structures.structure import FloatArray, Structure
+
+_MOLECULES = 3
+_TEMPERATURE = 300.0  # K
+_TIME_STEP = 0.5  # fs
+_SAMPLE_EVERY = 5  # steps
+_SEED = 5
+
+
+def _total_energy_per_atom(
+    potential: Potential, structure: Structure, picoseconds: float
+) -> tuple[FloatArray, FloatArray]:
+    """Times in ps and total energies in meV/atom of a constant-energy run at 300 K."""
+    atoms = structure.to_atoms()
+    atoms.calc = Calculator(potential)
+    BFGS(atoms, logfile=None).run(fmax=0.05, steps=100)
+    generator = np.random.default_rng(_SEED)
+    # Relaxed, half of the kinetic energy goes into the bonds: twice the temperature stays.
+    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * _TEMPERATURE, rng=generator)
+    Stationary(atoms)
+    ZeroRotation(atoms)
+    dynamics = VelocityVerlet(atoms, timestep=_TIME_STEP * units.fs)
+    energies = []
+    steps = round(1e3 * picoseconds / _TIME_STEP)
+    for _ in dynamics.irun(steps=steps):
+        if dynamics.nsteps % _SAMPLE_EVERY == 0:
+            energies.append(1e3 * atoms.get_total_energy() / len(atoms))
+    times = 1e-3 * _TIME_STEP * _SAMPLE_EVERY * np.arange(len(energies))
+    return times.astype(np.float64), np.array(energies, dtype=np.float64)
+
+
+@check("nve_conservation", concern="physics", kind=StudentSubject)
+def check_nve_conservation(subject: StudentSubject) -> Evidence:
+    """At constant energy (0.5 fs steps, 300 K) the total energy per atom neither drifts nor swings.
+
+    Absolute, in meV per atom and per atom and ps: relative to the total energy, which holds the
+    atoms' own thousands of eV, anything looks conserved.
+
+    If this fails, it probably means that forces are not the gradient of the energy, or that the
+    energy surface has steps or spikes too narrow for the other checks to meet by chance.
+    """
+    drifts, swings = {}, {}
+    for structure in subject.molecules[:_MOLECULES]:
+        times, energies = _total_energy_per_atom(
+            subject.potential, structure, subject.nve_picoseconds
+        )
+        slope = float(np.polyfit(times, energies, 1)[0]) if np.isfinite(energies).all() else np.nan
+        drifts[structure.name] = abs(slope)
+        swings[structure.name] = float((energies - slope * times).std())
+    drift, swing = float(np.max(list(drifts.values()))), float(np.max(list(swings.values())))
+    return judge(
+        [
+            Criterion("drift", drift, 1.0, "meV/atom/ps"),
+            Criterion("fluctuation", swing, 1.0, "meV/atom"),
+        ],
+        f"over {subject.nve_picoseconds:g} ps the energy drifts by at most {drift:.2g} "
+        f"meV/atom/ps and fluctuates by {swing:.2g} meV/atom (RMS)",
+        {"drift": drifts, "fluctuation": swings},
+    )

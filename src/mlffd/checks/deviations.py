@@ -1,0 +1,70 @@
+"""Differences between predictions that ought to be equal."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlffd.checks.evidence import Criterion
+from mlffd.runtimes.potential import StructurePrediction
+
+#: Float64 rounding leaves about 1e-12 of either; a tenth of these limits is already a defect.
+ENERGY_LIMIT = 1e-8  # eV per atom
+FORCE_LIMIT = 1e-7  # eV/Å
+
+
+class Comparison(NamedTuple):
+    """Two predictions of what ought to be the same, forces in the same order and frame."""
+
+    name: str
+    expected: StructurePrediction
+    found: StructurePrediction
+
+
+class Deviations(NamedTuple):
+    """How far predictions that ought to be equal are apart.
+
+    Attributes:
+        energy_rms: eV per atom, over structures.
+        energy_max: eV per atom.
+        forces_rms: eV/Å, over components.
+        forces_max: eV/Å, worst component.
+        worst: name of the structure with the worst energy or, if energies agree, force.
+    """
+
+    energy_rms: float
+    energy_max: float
+    forces_rms: float
+    forces_max: float
+    worst: str
+
+    def criteria(
+        self, *, energy_limit: float = ENERGY_LIMIT, force_limit: float = FORCE_LIMIT
+    ) -> tuple[Criterion, ...]:
+        """Hold the largest deviations against limits."""
+        return (
+            Criterion("energy_max", self.energy_max, energy_limit, "eV/atom"),
+            Criterion("forces_max", self.forces_max, force_limit, "eV/Å"),
+        )
+
+    def as_details(self) -> dict[str, Any]:
+        """For evidence."""
+        return self._asdict()
+
+
+def deviations(comparisons: Iterable[Comparison]) -> Deviations:
+    """Summarize; NaN anywhere makes the maxima NaN, which no limit lets pass."""
+    energies, forces, names = [], [], []
+    for name, expected, found in comparisons:
+        energies.append(abs(found.energy - expected.energy) / len(expected.forces))
+        forces.append(np.abs(found.forces - expected.forces))
+        names.append(name)
+    energy, force = np.array(energies), np.concatenate(forces)
+    per_structure = energy / ENERGY_LIMIT + np.array([f.max() for f in forces]) / FORCE_LIMIT
+    return Deviations(
+        energy_rms=float(np.sqrt((energy**2).mean())),
+        energy_max=float(energy.max()),
+        forces_rms=float(np.sqrt((force**2).mean())),
+        forces_max=float(force.max()),
+        worst=names[int(np.argmax(per_structure))],
+    )

@@ -1,0 +1,155 @@
+"""Structures to try physics on: odd and even, small and rattled, periodic and not.
+
+Geometries are ASE's (its G2 database; Curtiss et al., J. Chem. Phys. 106, 1063 (1997)); rattles
+are seeded, so every run asks about the same structures.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from ase.build import molecule
+from ase.data import atomic_numbers, chemical_symbols
+
+from mlffd.errors import InputError
+from mlffd.structures.structure import FloatArray, Structure
+
+#: What the probe molecules consist of.
+ELEMENTS = frozenset(atomic_numbers[s] for s in ("H", "C", "N", "O", "F", "P", "S", "Cl"))
+
+#: Largest first; together they hold every element of `ELEMENTS`, odd and even atom counts.
+_MOLECULES = (
+    "C5H5N",
+    "CH3CONH2",
+    "CH3CH2OH",
+    "C4H4S",
+    "CH3CH2Cl",
+    "C2Cl4",
+    "CF4",
+    "H2CO",
+    "PH3",
+    "SO2",
+    "H2O",
+    "N2O",
+    "HCl",
+    "P2",
+    "N2",
+    "O2",
+    "F2",
+    "Cl2",
+    "H2",
+)
+
+#: Their symmetry makes vector features exactly zero, to the last bit, at one atom or more.
+_SYMMETRIC = ("CO2", "CH4", "SF6", "CF4", "CCl4", "CS2")
+
+_RATTLE = 0.05  # Å
+
+
+def rattled(structure: Structure, seed: int, amplitude: float = _RATTLE) -> Structure:
+    """The same atoms, each moved by Gaussian noise of ``amplitude`` Å per component."""
+    noise = np.random.default_rng(seed).normal(0.0, amplitude, structure.positions.shape)
+    return structure.with_positions(structure.positions + noise)
+
+
+@lru_cache
+def equilibrium(name: str) -> Structure:
+    """A molecule of ASE's collection, or SF6 with its bond length of 1.56 Å."""
+    if name == "SF6":
+        directions = np.concatenate([np.eye(3), -np.eye(3)])
+        return Structure(
+            np.array([16] + 6 * [9]), np.vstack([np.zeros(3), 1.56 * directions]), name=name
+        )
+    return Structure.from_atoms(molecule(name), name=name)
+
+
+def _covered(names: tuple[str, ...], elements: frozenset[int]) -> list[Structure]:
+    return [s for s in map(equilibrium, names) if set(s.numbers.tolist()) <= elements]
+
+
+def molecules(elements: frozenset[int]) -> list[Structure]:
+    """Rattled molecules that consist of ``elements`` only, largest first.
+
+    Raises:
+        InputError: there are fewer than three.
+    """
+    found = [rattled(s, seed) for seed, s in enumerate(_covered(_MOLECULES, elements))]
+    if len(found) < 3:
+        raise InputError(
+            f"only {len(found)} probe molecules consist of {_symbols(elements)}; "
+            f"probes hold {_symbols(ELEMENTS)}"
+        )
+    return found
+
+
+def symmetric(elements: frozenset[int]) -> list[Structure]:
+    """Unrattled molecules with a vanishing vector feature, and one lone atom."""
+    return [*map(atom, sorted(elements)[:1]), *_covered(_SYMMETRIC, elements)]
+
+
+def crystals(elements: frozenset[int]) -> list[Structure]:
+    """Rattled periodic structures of ``elements`` only.
+
+    Small molecules in cells that are smaller than the usual cutoff of 5 Å, skewed, and periodic in
+    two directions only; some atoms lie outside the cell.
+
+    Raises:
+        InputError: there is none.
+    """
+    guests = [s for s in _covered(_MOLECULES, elements) if len(s) <= 4][:2]
+    if not guests:
+        raise InputError(f"no periodic probe consists of {_symbols(elements)}")
+    skewed = np.array([[4.6, 0.0, 0.0], [1.3, 4.2, 0.0], [-0.8, 1.1, 4.4]])
+    cubic = 5.5 * np.eye(3)
+    slab = np.array([[4.5, 0.4, 0.0], [0.0, 4.8, 0.0], [0.0, 0.0, 12.0]])
+    everywhere, in_plane = np.ones(3, dtype=bool), np.array([True, True, False])
+    return [
+        rattled(_in_cell(guest, cell, pbc, kind), seed=100 + index)
+        for index, (guest, cell, pbc, kind) in enumerate(
+            (guest, cell, pbc, kind)
+            for guest in guests
+            for cell, pbc, kind in (
+                (skewed, everywhere, "skewed cell"),
+                (cubic, everywhere, "cubic cell"),
+                (slab, in_plane, "slab"),
+            )
+        )
+    ]
+
+
+def _in_cell(guest: Structure, cell: FloatArray, pbc: np.ndarray, kind: str) -> Structure:
+    return Structure(
+        guest.numbers, guest.positions, cell=cell, pbc=pbc, name=f"{guest.name}, {kind}"
+    )
+
+
+def atom(number: int) -> Structure:
+    """One atom, away from the origin."""
+    return Structure(
+        np.array([number]), np.array([[0.3, -0.2, 0.1]]), name=chemical_symbols[number]
+    )
+
+
+def pair(first: int, second: int, distance: float) -> Structure:
+    """Two atoms ``distance`` Å apart, along no axis."""
+    direction = np.array([0.36, 0.48, 0.8])
+    name = f"{chemical_symbols[first]}-{chemical_symbols[second]}"
+    positions = np.stack([np.zeros(3), distance * direction])
+    return Structure(np.array([first, second]), positions, name=name)
+
+
+def joined(first: Structure, second: Structure, *, name: str = "") -> Structure:
+    """Two molecules as one structure, where they are."""
+    return Structure(
+        np.concatenate([first.numbers, second.numbers]),
+        np.concatenate([first.positions, second.positions]),
+        name=name or f"{first.name} + {second.name}",
+    )
+
+
+def moved(structure: Structure, by: FloatArray) -> Structure:
+    """The structure displaced by a vector in Å."""
+    return structure.with_positions(structure.positions + by)
+
+
+def _symbols(elements: frozenset[int]) -> str:
+    return " ".join(chemical_symbols[z] for z in sorted(elements)) or "no element"

@@ -1,0 +1,138 @@
+"""From a subject as it is now to a golden that could be accepted."""
+
+from pathlib import Path
+from typing import Any
+
+from mlffd.checks.matching import current_predictions
+from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
+from mlffd.environment import (
+    command_line,
+    describe_commit,
+    describe_environment,
+    environment_keys,
+    now,
+)
+from mlffd.errors import InputError
+from mlffd.golden.coverage import count_elements
+from mlffd.golden.diff import dataset_changes, student_changes
+from mlffd.golden.metrics import METRICS, metric_terms
+from mlffd.golden.proposals import DatasetProposal, Proposal, StudentProposal
+from mlffd.golden.records import (
+    DatasetRecord,
+    EnvironmentEntry,
+    Metric,
+    PredictionTolerance,
+    StudentRecord,
+)
+
+_PREDICTION_TOLERANCE = PredictionTolerance(
+    energy_per_atom=1e-9,
+    forces=1e-8,
+    reason="float64 sums in another order (threads, batch sizes) differ by less than 1e-11",
+)
+_METRIC_TOLERANCE = 0.10
+_METRIC_TOLERANCE_REASON = "a tenth of its error is the least that a user of the student notices"
+
+
+def propose(subject: Subject) -> Proposal:
+    """What the golden of a subject would be now.
+
+    Raises:
+        InputError: the subject cannot be read, or no labels are there to compare with.
+    """
+    if isinstance(subject, DatasetSubject):
+        return _propose_dataset(subject)
+    return _propose_student(subject)
+
+
+def changes(subject: Subject, proposal: Proposal) -> list[str]:
+    """What accepting the proposal would change, in lines for a person; [] if nothing."""
+    if isinstance(subject, DatasetSubject):
+        assert isinstance(proposal, DatasetProposal)
+        return dataset_changes(subject.golden, proposal.record)
+    assert isinstance(proposal, StudentProposal)
+    return student_changes(subject.golden, proposal, list(subject.dataset or ()))
+
+
+def refuse_mismatch(subject: Subject, proposal: Proposal) -> None:
+    """Refuse a proposal that was made from other files than those that are there now.
+
+    Raises:
+        InputError: fingerprints of weights or data differ.
+    """
+    if isinstance(subject, DatasetSubject):
+        assert isinstance(proposal, DatasetProposal)
+        pairs = [("data", proposal.record.fingerprint, subject.dataset.fingerprint)]
+    else:
+        assert isinstance(proposal, StudentProposal) and subject.dataset is not None
+        pairs = [
+            ("weights", proposal.record.weights, subject.checkpoint.fingerprint),
+            ("data", proposal.record.dataset, subject.dataset.fingerprint),
+        ]
+    for what, proposed, found in pairs:
+        if proposed != found:
+            raise InputError(
+                f"{subject.name}: proposed for {what} {proposed[:19]}, but here they are "
+                f"{found[:19]}: not accepted"
+            )
+
+
+def _provenance(device: str) -> dict[str, Any]:
+    return {
+        "date": now(),
+        "command": command_line(),
+        **describe_commit(Path.cwd()),
+        **describe_environment(device),
+    }
+
+
+def _propose_student(subject: StudentSubject) -> StudentProposal:
+    if subject.dataset is None:
+        raise InputError(f"{subject.name}: no data set to make a golden with")
+    structures = list(subject.dataset)
+    predictions = current_predictions(subject)
+    if not predictions.is_finite():
+        raise InputError(f"{subject.name}: predictions are not finite: nothing to propose")
+    terms = metric_terms(structures, predictions)
+    metrics = {
+        m.name: Metric(
+            value=m.value(terms[m.name]),
+            unit=m.unit,
+            direction="lower",
+            reduction=m.reduction,
+            n=len(structures),
+            tolerance=_METRIC_TOLERANCE,
+            tolerance_reason=_METRIC_TOLERANCE_REASON,
+        )
+        for m in METRICS
+    }
+    entry = EnvironmentEntry(
+        metrics=metrics,
+        predictions=_PREDICTION_TOLERANCE,
+        provenance=_provenance(subject.device),
+    )
+    record = StudentRecord(
+        subject=subject.name,
+        weights=subject.checkpoint.fingerprint,
+        dataset=subject.dataset.fingerprint,
+        revision=subject.checkpoint.revision,
+        environments={environment_keys(subject.device)[0]: entry},
+        predictions_file="unwritten.npz",  # both are filled in when the record is written
+        predictions_sha256="0" * 64,
+    )
+    return StudentProposal(record, predictions)
+
+
+def _propose_dataset(subject: DatasetSubject) -> DatasetProposal:
+    coverage = count_elements(subject.dataset)
+    return DatasetProposal(
+        DatasetRecord(
+            subject=subject.name,
+            fingerprint=subject.dataset.fingerprint,
+            structures=len(subject.dataset),
+            periodic=coverage.periodic,
+            largest=coverage.largest,
+            elements=coverage.by_symbol,
+            provenance=_provenance("cpu"),
+        )
+    )

@@ -1,0 +1,66 @@
+"""The checks that mlffd knows, and what each is about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mlffd.checks.evidence import Evidence
+from mlffd.checks.subjects import Subject
+
+CONCERNS = ("loading", "golden", "physics", "data")
+
+S = TypeVar("S", bound=Subject)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A registered check.
+
+    Attributes:
+        name: public; in reports, JSON and settings.
+        concern: one of `CONCERNS`; can be selected by, and is a pytest marker.
+        kind: the class of subjects that it is about.
+        function: measures.
+        unless: gives the reason why the check does not concern a subject, or None if it does.
+    """
+
+    name: str
+    concern: str
+    kind: type[Any]
+    function: Callable[[Any], Evidence]
+    unless: Callable[[Any], str | None]
+
+    @property
+    def help(self) -> str:
+        """The check's docstring: what it measures and what a failure probably means."""
+        return self.function.__doc__ or ""
+
+
+_CHECKS: dict[str, Check] = {}
+
+
+def check(
+    name: str,
+    *,
+    concern: str,
+    kind: type[S],
+    unless: Callable[[S], str | None] = lambda subject: None,
+) -> Callable[[Callable[[S], Evidence]], Callable[[S], Evidence]]:
+    """Function decorator: register a check. The order of registration is the order of reports."""
+    if concern not in CONCERNS:
+        raise ValueError(f"concern {concern!r}, expected one of {CONCERNS}")
+
+    def add(function: Callable[[S], Evidence]) -> Callable[[S], Evidence]:
+        if name in _CHECKS:
+            raise ValueError(f"check {name!r} is registered twice")
+        if "If this fails, it probably means" not in (function.__doc__ or ""):
+            raise ValueError(f"check {name!r} does not say what a failure probably means")
+        _CHECKS[name] = Check(name, concern, kind, function, unless)
+        return function
+
+    return add
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every registered check, by concern."""
+    return tuple(sorted(_CHECKS.values(), key=lambda c: CONCERNS.index(c.concern)))

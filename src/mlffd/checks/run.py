@@ -1,0 +1,127 @@
+"""Running cases, and what follows from all of them together."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlffd.checks.cases import Case, Omission, named_subjects, plan
+from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.config import Settings, find_settings, load_settings
+from mlffd.environment import describe_commit, describe_environment, now
+from mlffd.errors import InputError
+
+#: The first of these that occurs is the verdict of the run.
+_ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 3, Verdict.INCONCLUSIVE: 3}
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst verdict; invalid if there is none: no evidence is no pass."""
+    found = set(verdicts)
+    return next((v for v in _ORDER if v in found), Verdict.INVALID)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All evidence of one run.
+
+    Attributes:
+        evidence: in the order of the cases.
+        omissions: checks that did not concern a subject.
+        environment: where it ran.
+    """
+
+    evidence: Sequence[Evidence]
+    omissions: Sequence[Omission]
+    environment: dict[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the evidence; invalid if there is none."""
+        return overall(e.verdict for e in self.evidence)
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 regression, 3 inconclusive or invalid."""
+        return EXIT_CODES[self.verdict]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "verdict": str(self.verdict),
+            "exit_code": self.exit_code,
+            "environment": self.environment,
+            "evidence": [e.as_dict() for e in self.evidence],
+            "omitted": [o._asdict() for o in self.omissions],
+        }
+
+
+def run_cases(
+    cases: Sequence[Case],
+    omissions: Sequence[Omission] = (),
+    *,
+    device: str = "cpu",
+    before: Callable[[Case], None] = lambda case: None,
+) -> Run:
+    """Run every case, in order.
+
+    Args:
+        cases: to run.
+        omissions: to report beside the evidence.
+        device: that the subjects compute on, for the report.
+        before: called before each case, to show progress.
+    """
+    evidence = []
+    for case in cases:
+        before(case)
+        evidence.append(case.run())
+    return Run(evidence, omissions, run_environment(device))
+
+
+def run_environment(device: str = "cpu") -> dict[str, Any]:
+    """Where, when and on which commit."""
+    return {"date": now(), **describe_environment(device), **describe_commit(Path.cwd())}
+
+
+def load_settings_for(config: str | os.PathLike[str] | None, *, needed: bool) -> Settings:
+    """Settings from a file, or from the nearest ``mlffd.toml`` at or above the working folder.
+
+    Raises:
+        InputError: the file is bad, or there is none though one is needed.
+    """
+    path = Path(config) if config is not None else find_settings(Path.cwd())
+    if path is not None:
+        return load_settings(path)
+    if needed:
+        raise InputError(
+            "no mlffd.toml here or in a folder above: name a checkpoint, or the settings with "
+            "--config"
+        )
+    return Settings()
+
+
+def run_checks(
+    *names: str | os.PathLike[str],
+    config: str | os.PathLike[str] | None = None,
+    only: Sequence[str] = (),
+    device: str = "cpu",
+) -> list[Evidence]:
+    """Check students and data sets.
+
+    Args:
+        names: of subjects in the settings, or paths of checkpoints and data sets; none means
+            everything in the settings.
+        config: settings; None looks for ``mlffd.toml`` at or above the working folder.
+        only: checks or concerns to run; empty means all.
+        device: to compute on.
+
+    Raises:
+        InputError: a name, a file or the settings cannot be used.
+    """
+    settings = load_settings_for(config, needed=not names)
+    subjects = named_subjects([os.fspath(n) for n in names], settings, device=device)
+    cases, omissions = plan(subjects, only)
+    return list(run_cases(cases, omissions, device=device).evidence)

@@ -1,0 +1,245 @@
+"""The ``mlffd`` command: arguments in, exit codes out; everything else is elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from mlffd import __version__
+from mlffd.errors import InputError
+
+# Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
+
+app = typer.Typer(
+    help="CI regression tests for compact machine-learned force fields.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+golden_app = typer.Typer(help="Review and accept expected results.", no_args_is_help=True)
+data_app = typer.Typer(help="Look into, check, convert and make data sets.", no_args_is_help=True)
+app.add_typer(golden_app, name="golden")
+app.add_typer(data_app, name="data")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings [default: mlffd.toml here or in a folder above]"),
+]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")]
+
+
+def main() -> NoReturn:
+    """Run the command; bad input becomes one line on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"mlffd: error: {error}", markup=False, style="red"
+        )
+        raise SystemExit(2) from None
+    raise SystemExit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlffd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    """CI regression tests for compact machine-learned force fields."""
+
+
+@app.command()
+def check(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names in the settings, checkpoints or data sets [default: all]"),
+    ] = None,
+    *,
+    config: Config = None,
+    device: Device = "cpu",
+    only: Annotated[
+        list[str] | None, typer.Option(help="A check or a concern (may be repeated)")
+    ] = None,
+    elements: Annotated[
+        str | None,
+        typer.Option(help="Elements that students are to serve, such as H,C,N,O"),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the run as JSON")] = None,
+) -> None:
+    """Check students and data sets.
+
+    Exit code 0: all passed; 1: a regression; 2: bad usage or input; 3: inconclusive or invalid.
+    """
+    from mlffd.checks.cases import named_subjects, plan
+    from mlffd.checks.run import load_settings_for, run_cases
+    from mlffd.report.json_report import write_json
+    from mlffd.report.terminal import print_run
+
+    with _status("reading"):
+        settings = load_settings_for(config, needed=not subjects)
+        chosen = named_subjects(
+            subjects or [], settings, device=device, elements=_parse_elements(elements)
+        )
+        cases, omissions = plan(chosen, only or [])
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed}/{task.total} {task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=len(cases))
+
+        def show(case: Any) -> None:  # noqa: ANN401 - a Case, imported late
+            done = cases.index(case)
+            progress.update(task, completed=done, description=case.id)
+
+        run = run_cases(cases, omissions, device=device, before=show)
+    print_run(run, _output())
+    if json is not None:
+        write_json(run, json)
+    raise typer.Exit(run.exit_code)
+
+
+@app.command()
+def inspect(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint")]) -> None:
+    """Show what a checkpoint holds: layout, config, parameters, fingerprint, elements, training."""
+    from mlffd.checkpoints import read_checkpoint
+    from mlffd.report.inspection import print_checkpoint
+
+    print_checkpoint(read_checkpoint(checkpoint, require_finite=False), _output())
+
+
+@golden_app.command("diff")
+def golden_diff(
+    subjects: Annotated[list[str] | None, typer.Argument(help="[default: all]")] = None,
+    *,
+    config: Config = None,
+    device: Device = "cpu",
+) -> None:
+    """Show what accepting the present results would change."""
+    _review(subjects, config, device)
+
+
+@golden_app.command("accept")
+def golden_accept(
+    subjects: Annotated[list[str] | None, typer.Argument(help="[default: all]")] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why the change is intended; kept in the record")],
+    proposed: Annotated[
+        Path | None,
+        typer.Option(help="What `pytest --mlffd-propose` wrote [default: compute now]"),
+    ] = None,
+    config: Config = None,
+    device: Device = "cpu",
+) -> None:
+    """Make the present results, or proposed ones, the goldens."""
+    from mlffd.golden.proposals import accept
+
+    if not reason.strip():
+        raise InputError("--reason: say why the change is intended")
+    for subject, proposal in _review(subjects, config, device, proposed):
+        accept(proposal, subject.golden_path, reason=reason)
+        typer.echo(f"accepted: {subject.golden_path}")
+
+
+def _review(
+    names: list[str] | None, config: Path | None, device: str, proposed: Path | None = None
+) -> list[tuple[Any, Any]]:
+    """Print what would change; the subjects with the proposals that change something."""
+    from mlffd.checks.cases import named_subjects
+    from mlffd.checks.proposing import changes, propose, refuse_mismatch
+    from mlffd.checks.run import load_settings_for
+    from mlffd.golden.proposals import read_proposals
+
+    settings = load_settings_for(config, needed=True)
+    subjects = [s for s in named_subjects(names or [], settings, device=device) if s.golden_path]
+    if not subjects:
+        raise InputError("no student and no data set of the settings has a golden")
+    ready = None if proposed is None else {p.record.subject: p for p in read_proposals(proposed)}
+    changing = []
+    for subject in subjects:
+        if ready is not None and subject.name not in ready:
+            continue
+        with _status(f"computing {subject.name}"):
+            proposal = propose(subject) if ready is None else ready[subject.name]
+            refuse_mismatch(subject, proposal)
+            lines = changes(subject, proposal)
+        typer.echo(f"{subject.name}:" if lines else f"{subject.name}: nothing to accept")
+        for line in lines:
+            typer.echo(f"  {line}")
+        if lines:
+            changing.append((subject, proposal))
+    return changing
+
+
+@data_app.command("info")
+def data_info(path: Annotated[Path, typer.Argument(help="A data set (HDF5)")]) -> None:
+    """Show what a data set holds."""
+    from mlffd.report.inspection import print_dataset
+    from mlffd.structures.dataset import Dataset
+
+    with Dataset(path) as dataset:
+        print_dataset(dataset, _output())
+
+
+@data_app.command("validate")
+def data_validate(path: Annotated[Path, typer.Argument(help="A data set (HDF5)")]) -> None:
+    """List every violation with the index of the structure; exit code 1 if there is one."""
+    from mlffd.structures.validation import validate_dataset
+
+    with _status("validating"):
+        violations = validate_dataset(path)
+    for violation in violations:
+        where = "file" if violation.index is None else f"structure {violation.index}"
+        typer.echo(f"{where}: {violation.key}: {violation.message}")
+    typer.echo(f"{len(violations)} violations")
+    raise typer.Exit(1 if violations else 0)
+
+
+@data_app.command("convert")
+def data_convert(
+    source: Annotated[Path, typer.Argument(help="HDF5 (.h5, .hdf5) or extended XYZ (.xyz)")],
+    target: Annotated[Path, typer.Argument(help="Written in the format of its suffix")],
+) -> None:
+    """Convert between HDF5 and extended XYZ."""
+    from mlffd.structures.extxyz import convert
+
+    with _status("converting"):
+        count = convert(source, target)
+    typer.echo(f"{count} structures written to {target}")
+
+
+def _parse_elements(text: str | None) -> frozenset[int] | None:
+    """Atomic numbers from ``H,C,N``.
+
+    Raises:
+        InputError: something in it is no chemical symbol.
+    """
+    if text is None:
+        return None
+    from ase.data import atomic_numbers
+
+    symbols = text.replace(",", " ").split()
+    if not symbols or any(atomic_numbers.get(s, 0) < 1 for s in symbols):
+        raise InputError(f"--elements: {text!r}: expected chemical symbols such as H,C,N,O")
+    return frozenset(atomic_numbers[s] for s in symbols)
+
+
+def _output() -> Console:
+    """Tables keep their columns when the output is a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+
+
+def _status(what: str) -> Any:  # noqa: ANN401 - a context manager of rich
+    return Console(stderr=True).status(what)

@@ -1,0 +1,175 @@
+"""Settings: ``mlffd.toml`` becomes typed values, or an error that says where it is wrong."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from ase.data import atomic_numbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from mlffd.errors import InputError
+
+FILE_NAME = "mlffd.toml"
+
+
+def _known_symbol(symbol: str) -> str:
+    if symbol not in atomic_numbers or symbol == "X":
+        raise ValueError(f"{symbol!r} is no chemical symbol")
+    return symbol
+
+
+Element = Annotated[str, AfterValidator(_known_symbol)]
+
+#: TOML knows inf and nan: either would be a limit that nothing exceeds.
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnownDefect(_Strict):
+    """A failure that is known, with the most that it may be.
+
+    Attributes:
+        reason: why it is there and what is being done about it.
+        limit: bound of every criterion that fails; a number will do if only one fails.
+    """
+
+    reason: Annotated[str, Field(min_length=1)]
+    limit: Limit | dict[str, Limit]
+
+
+class _SubjectSettings(_Strict):
+    golden: Path | None = None
+    limits: dict[str, dict[str, Limit]] = {}
+    known_defects: dict[str, KnownDefect] = {}
+
+
+class StudentSettings(_SubjectSettings):
+    """A student under regression.
+
+    Attributes:
+        checkpoint: its weights.
+        golden: its golden record; `mlffd golden accept` writes it.
+        dataset: name of the data set that the golden is made with.
+        parameters: how many it should have.
+        elements: symbols of the elements that it is to serve.
+        limits: overrides, by check and criterion.
+        known_defects: by check.
+        nve_picoseconds: length of each run of `nve_conservation`.
+    """
+
+    checkpoint: Path
+    dataset: str | None = None
+    parameters: PositiveInt | None = None
+    elements: tuple[Element, ...] = ()
+    nve_picoseconds: PositiveFloat = 0.5
+
+
+class DatasetSettings(_SubjectSettings):
+    """A labelled data set under regression.
+
+    Attributes:
+        path: the HDF5 file.
+        golden: its golden record.
+        limits: overrides, by check and criterion.
+        known_defects: by check.
+    """
+
+    path: Path
+
+
+class Settings(_Strict):
+    """Everything that ``mlffd.toml`` can say.
+
+    Attributes:
+        students: by name.
+        datasets: by name.
+        strict: a significant improvement fails until its golden is accepted.
+    """
+
+    students: dict[str, StudentSettings] = {}
+    datasets: dict[str, DatasetSettings] = {}
+    strict: bool = False
+
+
+def find_settings(start: Path) -> Path | None:
+    """The nearest ``mlffd.toml`` in a folder or above it."""
+    folders = [start.resolve(), *start.resolve().parents]
+    return next((f / FILE_NAME for f in folders if (f / FILE_NAME).is_file()), None)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read settings; relative paths in them are relative to the file.
+
+    Raises:
+        InputError: the file cannot be read, is no TOML, or says something that is not allowed;
+            every offending key is named, with what was expected.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise InputError(f"{path}: {problems}") from error
+    for name, student in settings.students.items():
+        if student.dataset is not None and student.dataset not in settings.datasets:
+            known = ", ".join(settings.datasets) or "none"
+            raise InputError(
+                f"{path}: students.{name}.dataset: {student.dataset!r} is not under [datasets] "
+                f"(there: {known})"
+            )
+        if student.golden is not None and student.dataset is None:
+            raise InputError(f"{path}: students.{name}.golden: needs students.{name}.dataset too")
+    return _resolved(settings, path.resolve().parent)
+
+
+def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed here: {', '.join(_allowed(problem['loc']))}"
+    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+
+
+def _allowed(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that are allowed where an unknown one was found."""
+    match location:
+        case (_,):
+            model: type[BaseModel] = Settings
+        case ("students", _, _):
+            model = StudentSettings
+        case ("datasets", _, _):
+            model = DatasetSettings
+        case _:
+            model = KnownDefect
+    return sorted(model.model_fields)
+
+
+def _resolved(settings: Settings, folder: Path) -> Settings:
+    students = {
+        name: s.model_copy(
+            update={"checkpoint": folder / s.checkpoint, "golden": s.golden and folder / s.golden}
+        )
+        for name, s in settings.students.items()
+    }
+    datasets = {
+        name: d.model_copy(
+            update={"path": folder / d.path, "golden": d.golden and folder / d.golden}
+        )
+        for name, d in settings.datasets.items()
+    }
+    return settings.model_copy(update={"students": students, "datasets": datasets})

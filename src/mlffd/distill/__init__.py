@@ -1,0 +1,1 @@
+"""Making students: molecules, teacher labels, training."""

@@ -1,0 +1,21 @@
+"""Packages that only labelling and generating need."""
+
+import importlib
+from typing import Any
+
+from mlffd.errors import InputError
+
+
+def import_optional(module: str) -> Any:  # noqa: ANN401 - a module without types
+    """Import a module of the ``label`` extra when it is first needed.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise InputError(
+            f"{package} is not installed: this needs pip install 'mlffd[label]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Goldens: reviewed expected results, with tolerances and provenance."""

@@ -1,0 +1,96 @@
+"""A metric against its golden: one of six statuses."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from mlffd.golden.bootstrap import Change, relative_change
+from mlffd.golden.metrics import METRICS, FloatArray
+from mlffd.golden.records import Metric
+
+
+class Status(StrEnum):
+    """How a value stands against its golden."""
+
+    PASS = "pass"
+    REGRESSED = "regressed"
+    """Significantly worse: the whole interval is."""
+    IMPROVED = "improved"
+    """Significantly better."""
+    UNDECIDED = "undecided"
+    """Not significantly worse, but the interval reaches beyond the tolerance."""
+    MISSING = "missing"
+    """The golden has no such metric."""
+    NON_FINITE = "non-finite"
+    INCOMPARABLE = "incomparable"
+    """The golden was made with other data."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric, then and now.
+
+    Attributes:
+        metric: its name.
+        unit: of the values.
+        golden: the accepted value; None if there is none.
+        value: the value now.
+        change: relative, positive for worse, with its interval; None if not comparable.
+        status: what follows.
+    """
+
+    metric: str
+    unit: str
+    golden: float | None
+    value: float
+    change: Change | None
+    status: Status
+
+
+def compare_metrics(
+    accepted: dict[str, Metric],
+    baseline: dict[str, FloatArray],
+    candidate: dict[str, FloatArray],
+) -> list[Comparison]:
+    """Compare every metric; all of today's are better when lower.
+
+    Args:
+        accepted: the golden's metrics.
+        baseline: per-structure terms of the golden's predictions.
+        candidate: per-structure terms of the predictions now, of the same structures.
+    """
+    comparisons = []
+    for definition in METRICS:
+        terms = candidate[definition.name]
+        value = definition.value(terms)
+        golden = accepted.get(definition.name)
+        change = None
+        if not np.isfinite(terms).all():
+            status = Status.NON_FINITE
+        elif golden is None:
+            status = Status.MISSING
+        else:
+            change = relative_change(definition, baseline[definition.name], terms)
+            status = _status(change, golden.tolerance)
+        comparisons.append(
+            Comparison(
+                definition.name,
+                definition.unit,
+                golden.value if golden else None,
+                value,
+                change,
+                status,
+            )
+        )
+    return comparisons
+
+
+def _status(change: Change, tolerance: float) -> Status:
+    # A change within rounding is no change: identical weights differ by 1e-12 between machines.
+    rounding = 1e-6
+    if change.low > rounding:
+        return Status.REGRESSED
+    if change.high < -rounding:
+        return Status.IMPROVED
+    return Status.PASS if change.high <= tolerance else Status.UNDECIDED

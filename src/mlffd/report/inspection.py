@@ -1,0 +1,67 @@
+"""What a file holds, for `mlffd inspect` and `mlffd data info`."""
+
+from collections.abc import Iterable
+
+from ase.data import chemical_symbols
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlffd.checkpoints import Checkpoint
+from mlffd.golden.coverage import count_elements
+from mlffd.structures.dataset import Dataset
+
+
+def print_checkpoint(checkpoint: Checkpoint, console: Console) -> None:
+    """Print all that is known about a checkpoint."""
+    elements = "unknown"
+    if checkpoint.elements is not None:
+        elements = f"{_symbols(checkpoint.elements)} ({checkpoint.elements_source})"
+    rows = {
+        "file": str(checkpoint.path),
+        "layout": checkpoint.layout,
+        "architecture": checkpoint.architecture,
+        "revision": str(checkpoint.revision),
+        "parameters": f"{checkpoint.parameter_count:,}",
+        "fingerprint": checkpoint.fingerprint,
+        "trained elements": elements,
+        **{f"config {k}": str(v) for k, v in checkpoint.config.items() if k != "revision"},
+        **{f"training {k}": str(v) for k, v in checkpoint.training.items()},
+    }
+    _print_rows(rows, console)
+    for note in checkpoint.notes:
+        console.print(Text(f"note: {note}"))
+    for name, count in checkpoint.non_finite().items():
+        console.print(Text(f"warning: {name} has {count} values that are not finite", "yellow"))
+
+
+def print_dataset(dataset: Dataset, console: Console) -> None:
+    """Print the figures of a data set and its metadata."""
+    coverage = count_elements(dataset)
+    rows = {
+        "file": str(dataset.path),
+        "structures": f"{len(dataset):,}",
+        "periodic": f"{coverage.periodic:,}",
+        "atoms": f"{int(dataset.atom_counts.sum()):,} (largest structure {coverage.largest:,})",
+        "labels": "energy, forces" if dataset.is_labelled else "none",
+        "fingerprint": dataset.fingerprint,
+        **{f"metadata {k}": str(v) for k, v in sorted(dataset.metadata.items())},
+    }
+    _print_rows(rows, console)
+    table = Table("element", "structures", "atoms", box=None, pad_edge=False)
+    for symbol, count in coverage.by_symbol.items():
+        table.add_row(symbol, f"{count.structures:,}", f"{count.atoms:,}")
+    console.print(table)
+
+
+def _print_rows(rows: dict[str, str], console: Console) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in rows.items():
+        table.add_row(Text(key), Text(value))
+    console.print(table)
+
+
+def _symbols(numbers: Iterable[int]) -> str:
+    return " ".join(chemical_symbols[z] for z in sorted(numbers))

@@ -1,0 +1,88 @@
+"""A run as a table on the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlffd.checks.cases import Omission
+from mlffd.checks.evidence import Criterion, Evidence, Verdict
+from mlffd.checks.run import Run
+
+_STYLES = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.INVALID: "bold magenta",
+}
+
+
+def print_run(run: Run, console: Console) -> None:
+    """Print the table, what needs attention, what was left out, and the verdict."""
+    console.print(_table(run.evidence))
+    for evidence in run.evidence:
+        if evidence.verdict is not Verdict.PASS:
+            console.print(_finding(evidence))
+    if run.omissions:
+        console.print(_omissions(run.omissions))
+    console.print(_summary(run))
+
+
+def describe(evidence: Evidence) -> str:
+    """Evidence in plain text: verdict, message, and each criterion that does not hold."""
+    lines = [f"{evidence.subject}: {evidence.check}: {evidence.verdict}: {evidence.message}"]
+    lines += [f"  {c.name}: {_against(c)}" for c in evidence.failing]
+    return "\n".join(lines)
+
+
+def _table(evidence: Sequence[Evidence]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("subject", "check", "verdict"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("limit", justify="right", no_wrap=True)
+    table.add_column("of", no_wrap=True)
+    for item in evidence:
+        worst = item.worst
+        table.add_row(
+            Text(item.subject),
+            Text(item.check),
+            Text(str(item.verdict), style=_STYLES[item.verdict]),
+            f"{worst.measured:.3g}" if worst else "",
+            f"{worst.limit:.3g}" if worst else "",
+            Text(f"{worst.name} {worst.unit and f'({worst.unit})'}" if worst else ""),
+        )
+    return table
+
+
+def _finding(evidence: Evidence) -> Text:
+    style = _STYLES[evidence.verdict]
+    text = Text(f"\n{evidence.subject}: {evidence.check}: ", style="bold")
+    text.append(str(evidence.verdict), style=style)
+    text.append(f"\n  {evidence.message}", style="not bold")
+    for criterion in evidence.failing:
+        text.append(f"\n  {criterion.name}: {_against(criterion)}", style="not bold")
+    return text
+
+
+def _against(criterion: Criterion) -> str:
+    return f"{criterion.measured:.4g} {criterion.unit} (limit {criterion.limit:.4g})".replace(
+        "  ", " "
+    )
+
+
+def _omissions(omissions: Sequence[Omission]) -> Group:
+    return Group(
+        Text("\nnot asked:", style="bold"),
+        *(Text(f"  {o.subject}: {o.check}: {o.reason}", style="dim") for o in omissions),
+    )
+
+
+def _summary(run: Run) -> Text:
+    counts = ", ".join(
+        f"{n} {verdict}"
+        for verdict in Verdict
+        if (n := sum(e.verdict is verdict for e in run.evidence))
+    )
+    return Text(f"\n{run.verdict}: {counts}", style=_STYLES[run.verdict])

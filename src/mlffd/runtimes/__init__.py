@@ -1,0 +1,1 @@
+"""Ways to run a student: each turns a batch into a prediction."""

@@ -1,0 +1,1 @@
+"""Structures, batches, neighbour lists and data sets."""

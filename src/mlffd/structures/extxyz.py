@@ -1,0 +1,108 @@
+"""Structures in extended XYZ, through ASE, and conversion to and from HDF5."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import ase.io
+from ase.io.extxyz import XYZError, key_val_dict_to_str, key_val_str_to_dict
+
+from mlffd.errors import InputError
+from mlffd.files import write_atomically
+from mlffd.structures.dataset import Dataset, write_dataset
+from mlffd.structures.structure import Structure
+
+HDF5_SUFFIXES = (".h5", ".hdf5")
+XYZ_SUFFIXES = (".xyz", ".extxyz")
+
+
+def read_extxyz(path: Path | str) -> Iterator[Structure]:
+    """Structures one after another; energy, forces, stress and name where the file has them.
+
+    Raises:
+        InputError: the file is missing, or the structure that comes next cannot be understood.
+    """
+    path = Path(path)
+    index = 0
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for atoms in ase.io.iread(stream, index=":", format="extxyz"):
+                structure = Structure.from_atoms(atoms)
+                index += 1
+                yield structure
+    except (XYZError, ValueError, KeyError, IndexError, TypeError, InputError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not extended XYZ at structure {index}: {reason}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def write_extxyz(path: Path | str, structures: Iterable[Structure]) -> int:
+    """Write structures with labels and names; whole or not at all.
+
+    Positions and forces keep 8 decimals, everything else all of its digits.
+
+    Returns:
+        How many structures were written.
+    """
+    written = 0
+
+    def write(aside: Path) -> None:
+        nonlocal written
+        with aside.open("w", encoding="utf-8") as stream:
+            for structure in structures:
+                atoms = structure.to_atoms()
+                if structure.name:
+                    atoms.info["name"] = _readable_name(structure.name)
+                ase.io.write(stream, atoms, format="extxyz")
+                written += 1
+
+    write_atomically(Path(path), write)
+    return written
+
+
+def convert(source: Path | str, target: Path | str) -> int:
+    """Convert between HDF5 (.h5, .hdf5) and extended XYZ (.xyz, .extxyz), by suffix.
+
+    Provenance goes along from HDF5 to HDF5; extended XYZ has no place for it.
+
+    Returns:
+        How many structures were converted.
+
+    Raises:
+        InputError: another suffix, or a file that cannot be read.
+    """
+    source, target = Path(source), Path(target)
+    for path in (source, target):
+        if path.suffix not in (*HDF5_SUFFIXES, *XYZ_SUFFIXES):
+            allowed = ", ".join((*HDF5_SUFFIXES, *XYZ_SUFFIXES))
+            raise InputError(f"{path}: unknown format {path.suffix!r}, expected one of {allowed}")
+    if source.suffix in XYZ_SUFFIXES:
+        return _write(target, read_extxyz(source), {"converted_from": source.name})
+    with Dataset(source) as dataset:
+        return _write(target, dataset, dataset.metadata)
+
+
+def _write(
+    target: Path, structures: Iterable[Structure], metadata: Mapping[str, str | int | float]
+) -> int:
+    if target.suffix in XYZ_SUFFIXES:
+        return write_extxyz(target, structures)
+    return write_dataset(target, structures, metadata=metadata)
+
+
+def _readable_name(name: str) -> str:
+    """A text that ASE reads back as this name.
+
+    ASE would take ``007`` for a number, ``T`` for a truth value and a line feed for the end of the
+    header; such a name is written as JSON, which ASE understands. A backslash must be doubled.
+    """
+    for candidate in (name, f"_JSON {json.dumps(name)}"):
+        text = candidate.replace("\\", "\\\\")
+        header = key_val_dict_to_str({"name": text})
+        if header.splitlines() != [header]:
+            continue
+        found = key_val_str_to_dict(header).get("name")
+        if isinstance(found, str) and found == name:
+            return text
+    raise InputError(f"extended XYZ cannot hold the name {name!r}")

@@ -1,0 +1,15 @@
+"""Every data set is sound and covers what it did."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mlffd.checks.cases import Case
+from mlffd.checks.evidence import Evidence
+from mlffd.testing import parametrize_with_checks
+
+SETTINGS = Path(__file__).parents[2] / "mlffd.toml"
+
+
+@parametrize_with_checks("data", config=SETTINGS)
+def test_dataset(mlffd_case: Case, mlffd_gate: Callable[[Case], Evidence]) -> None:
+    mlffd_gate(mlffd_case)

@@ -1,0 +1,51 @@
+"""Values from a file are counted before they are walked, and names are shown safely."""
+
+import math
+
+import pytest
+
+from mlffd.checkpoints.plain import LONGEST_TEXT, is_plain_scalar, require_plain, shown, shown_list
+from mlffd.errors import InputError
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -(2**62), 1.5, "text", ""])
+def test_plain_scalars(value):
+    assert is_plain_scalar(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**63, "x" * (LONGEST_TEXT + 1), b"x", 1j])
+def test_what_is_no_plain_scalar(value):
+    assert not is_plain_scalar(value)
+
+
+def test_nested_plain_values_pass_and_the_place_of_a_fault_is_named():
+    value = {"a": [1, {"b": None}], "c": {}}
+    require_plain(value, "f: training")
+    value["a"][1]["b"] = b"x"
+    with pytest.raises(InputError, match=r"^f: training\['a'\]\[1\]\['b'\]: is a bytes, expected"):
+        require_plain(value, "f: training")
+
+
+def test_list_that_holds_itself_twice_is_refused_at_once():
+    value = []
+    value += [value, value]
+    with pytest.raises(InputError, match="too large"):
+        require_plain(value, "f")
+
+
+def test_a_long_list_is_refused():
+    require_plain([0] * 9_999, "f")
+    with pytest.raises(InputError, match="too large"):
+        require_plain([[0] * 5_000, [0] * 5_000], "f")
+
+
+def test_names_are_shown_on_one_short_line():
+    assert shown("a.b") == "'a.b'"
+    assert shown("\x1b[31m\n").isprintable()
+    assert len(shown("x" * 1000)) < 100
+    assert shown(3) == "<int>"
+
+
+def test_long_lists_of_names_are_cut():
+    assert shown_list(["a", "b"]) == "'a', 'b'"
+    assert shown_list([str(i) for i in range(10)]) == "'0', '1', '2', '3', '4', '5' and 4 more"

@@ -1,0 +1,103 @@
+"""Extended XYZ, there and back, and conversion by suffix."""
+
+import numpy as np
+import pytest
+from dataset_samples import assert_same_structures, make_structures
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlffd.errors import InputError
+from mlffd.structures.dataset import Dataset, write_dataset
+from mlffd.structures.extxyz import convert, read_extxyz, write_extxyz
+from mlffd.structures.structure import Structure
+
+
+def test_everything_comes_back(tmp_path, structures):
+    path = tmp_path / "d.xyz"
+    assert write_extxyz(path, structures) == len(structures)
+    assert_same_structures(list(read_extxyz(path)), structures, atol=1e-8)
+
+
+def test_a_slab_keeps_its_directions(tmp_path):
+    slab = Structure([6], [[1, 2, 3]], cell=np.diag([2.0, 3.0, 0.0]), pbc=[True, True, False])
+    boxed = Structure([6], [[1, 2, 3]], cell=np.eye(3) * 5)
+    write_extxyz(tmp_path / "d.xyz", [slab, boxed])
+    assert_same_structures(list(read_extxyz(tmp_path / "d.xyz")), [slab, boxed])
+
+
+def test_other_programs_can_read_the_stress(tmp_path, structures):
+    """ASE's key and order: nine numbers of the full tensor."""
+    write_extxyz(tmp_path / "d.xyz", [structures[2]])
+    header = (tmp_path / "d.xyz").read_text().splitlines()[1]
+    numbers = header.split('stress="')[1].split('"')[0].split()
+    np.testing.assert_allclose(np.array(numbers, dtype=float), structures[2].stress.ravel())
+
+
+NAMES = ["007", "1e5", "T", "true", "1 2 3", "a b", 'say "x"', "x=1", "back\\slash", "a\nb", "é∂"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "_JSON 1", "[1, 2]", "{}", "'", '"', "\\", "", "None"])
+def test_names_that_look_like_something_else_stay_names(tmp_path, name):
+    write_extxyz(tmp_path / "d.xyz", [Structure([1], [[0, 0, 0]], name=name)])
+    (back,) = read_extxyz(tmp_path / "d.xyz")
+    assert back.name == name
+
+
+@given(st.text(max_size=8))
+def test_any_name_survives_or_is_refused(tmp_path_factory, name):
+    path = tmp_path_factory.mktemp("names") / "d.xyz"
+    try:
+        write_extxyz(path, [Structure([1], [[0, 0, 0]], name=name)])
+    except InputError:
+        assert not path.exists()
+        return
+    (back,) = read_extxyz(path)
+    assert back.name == name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "two\n\nH 0 0 0\n",
+        "2\nProperties=species:S:1:pos:R:3\nH 0 0 0\n",
+        "1\nProperties=species:S:1:pos:R:3\nH 0 zero 0\n",
+        "1\nProperties=species:S:1:pos:R:3\nQq 0 0 0\n",
+        '1\nLattice="1 2 3" Properties=species:S:1:pos:R:3\nH 0 0 0\n',
+        "<html></html>",
+    ],
+)
+def test_the_structure_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "d.xyz"
+    good = "1\nProperties=species:S:1:pos:R:3\nH 0 0 0\n"
+    path.write_text(good + content)
+    with pytest.raises(InputError, match=r"d.xyz: .*structure \d"):
+        list(read_extxyz(path))
+
+
+def test_a_binary_or_missing_file_is_refused(tmp_path):
+    (tmp_path / "d.xyz").write_bytes(b"\x89HDF\xff\xfe")
+    for path in (tmp_path / "d.xyz", tmp_path / "absent.xyz", tmp_path):
+        with pytest.raises(InputError, match=str(path)):
+            list(read_extxyz(path))
+
+
+@pytest.mark.parametrize("middle", ["m.xyz", "m.extxyz", "m.h5", "m.hdf5"])
+def test_conversion_goes_there_and_back(labelled_file, tmp_path, structures, middle):
+    assert convert(labelled_file, tmp_path / middle) == len(structures)
+    convert(tmp_path / middle, tmp_path / "back.h5")
+    with Dataset(tmp_path / "back.h5") as dataset:
+        assert_same_structures(list(dataset), structures, atol=1e-8)
+        expected = {"teacher": "none"} if "h" in middle else {"converted_from": middle}
+        assert expected.items() <= dataset.metadata.items()
+
+
+def test_an_unknown_suffix_is_refused_with_the_known_ones(labelled_file, tmp_path):
+    with pytest.raises(InputError, match=r"d.cif: unknown format '.cif', expected one of .h5"):
+        convert(labelled_file, tmp_path / "d.cif")
+
+
+def test_structures_without_labels_convert_too(tmp_path):
+    structures = make_structures(labelled=False)
+    write_dataset(tmp_path / "d.h5", structures, metadata={})
+    convert(tmp_path / "d.h5", tmp_path / "d.xyz")
+    assert_same_structures(list(read_extxyz(tmp_path / "d.xyz")), structures, atol=1e-8)

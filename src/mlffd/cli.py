@@ -1,6 +1,8 @@
 """The ``mlffd`` command: arguments in, exit codes out; everything else is elsewhere."""
 
+import itertools
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -10,6 +12,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mlffd import __version__
 from mlffd.errors import InputError
+from mlffd.report.destination import require_writable
+from mlffd.report.text import printable
 
 # Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
 
@@ -37,9 +41,12 @@ def main() -> NoReturn:
         app()
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"mlffd: error: {error}", markup=False, style="red"
+            printable(f"mlffd: error: {error}"), markup=False, style="red"
         )
         raise SystemExit(2) from None
+    except Exception:  # exit code 1, Python's own, would say that a student got worse
+        traceback.print_exc()
+        raise SystemExit(3) from None
     raise SystemExit(0)
 
 
@@ -84,8 +91,12 @@ def check(
     from mlffd.checks.run import load_settings_for, run_cases
     from mlffd.report.json_report import write_json
     from mlffd.report.terminal import print_run
+    from mlffd.runtimes.eager import available_device
 
+    if json is not None:
+        require_writable(json, "--json")
     with _status("reading"):
+        available_device(device)
         settings = load_settings_for(config, needed=not subjects)
         chosen = named_subjects(
             subjects or [], settings, device=device, elements=_parse_elements(elements)
@@ -99,10 +110,10 @@ def check(
         transient=True,
     ) as progress:
         task = progress.add_task("", total=len(cases))
+        done = itertools.count()
 
         def show(case: Any) -> None:  # noqa: ANN401 - a Case, imported late
-            done = cases.index(case)
-            progress.update(task, completed=done, description=case.id)
+            progress.update(task, completed=next(done), description=case.id)
 
         run = run_cases(cases, omissions, device=device, before=show)
     print_run(run, _output())
@@ -161,7 +172,9 @@ def _review(
     from mlffd.checks.proposing import changes, propose, refuse_mismatch
     from mlffd.checks.run import load_settings_for
     from mlffd.golden.proposals import read_proposals
+    from mlffd.runtimes.eager import available_device
 
+    available_device(device)
     settings = load_settings_for(config, needed=True)
     subjects = [s for s in named_subjects(names or [], settings, device=device) if s.golden_path]
     if not subjects:
@@ -170,14 +183,14 @@ def _review(
     changing = []
     for subject in subjects:
         if ready is not None and subject.name not in ready:
-            continue
+            raise InputError(f"{proposed}: proposes nothing for {subject.name}")
         with _status(f"computing {subject.name}"):
             proposal = propose(subject) if ready is None else ready[subject.name]
             refuse_mismatch(subject, proposal)
             lines = changes(subject, proposal)
         typer.echo(f"{subject.name}:" if lines else f"{subject.name}: nothing to accept")
         for line in lines:
-            typer.echo(f"  {line}")
+            typer.echo(printable(f"  {line}"))
         if lines:
             changing.append((subject, proposal))
     return changing
@@ -202,7 +215,7 @@ def data_validate(path: Annotated[Path, typer.Argument(help="A data set (HDF5)")
         violations = validate_dataset(path)
     for violation in violations:
         where = "file" if violation.index is None else f"structure {violation.index}"
-        typer.echo(f"{where}: {violation.key}: {violation.message}")
+        typer.echo(printable(f"{where}: {violation.key}: {violation.message}"))
     typer.echo(f"{len(violations)} violations")
     raise typer.Exit(1 if violations else 0)
 

@@ -9,9 +9,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
-    PositiveFloat,
-    PositiveInt,
+    StrictBool,
+    Tag,
     ValidationError,
 )
 
@@ -22,14 +23,33 @@ FILE_NAME = "mlffd.toml"
 
 def _known_symbol(symbol: str) -> str:
     if symbol not in atomic_numbers or symbol == "X":
-        raise ValueError(f"{symbol!r} is no chemical symbol")
+        raise ValueError("expected a chemical symbol")
     return symbol
 
 
 Element = Annotated[str, AfterValidator(_known_symbol)]
 
 #: TOML knows inf and nan: either would be a limit that nothing exceeds.
-Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Picoseconds = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(gt=0, strict=True)]
+
+#: Which form a value has decides what it is held against, so that an error is about that form.
+#: Pydantic puts the form's name into the location of an error; `_describe` takes it out again.
+_NUMBER, _TABLE = "<number>", "<table>"
+Bound = Annotated[
+    Annotated[Limit, Tag(_NUMBER)] | Annotated[dict[str, Limit], Tag(_TABLE)],
+    Discriminator(lambda value: _TABLE if isinstance(value, dict) else _NUMBER),
+]
+
+#: Pydantic's words for what is wrong, in TOML's.
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "path_type": "expected a path",
+    "tuple_type": "expected a list",
+}
 
 
 class _Strict(BaseModel):
@@ -45,7 +65,7 @@ class KnownDefect(_Strict):
     """
 
     reason: Annotated[str, Field(min_length=1)]
-    limit: Limit | dict[str, Limit]
+    limit: Bound
 
 
 class _SubjectSettings(_Strict):
@@ -70,9 +90,9 @@ class StudentSettings(_SubjectSettings):
 
     checkpoint: Path
     dataset: str | None = None
-    parameters: PositiveInt | None = None
+    parameters: Count | None = None
     elements: tuple[Element, ...] = ()
-    nve_picoseconds: PositiveFloat = 0.5
+    nve_picoseconds: Picoseconds = 0.5
 
 
 class DatasetSettings(_SubjectSettings):
@@ -99,7 +119,7 @@ class Settings(_Strict):
 
     students: dict[str, StudentSettings] = {}
     datasets: dict[str, DatasetSettings] = {}
-    strict: bool = False
+    strict: StrictBool = False
 
 
 def find_settings(start: Path) -> Path | None:
@@ -126,6 +146,11 @@ def load_settings(path: Path) -> Settings:
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
         raise InputError(f"{path}: {problems}") from error
+    if shared := sorted(settings.students.keys() & settings.datasets.keys()):
+        # Names are how subjects are chosen and reported.
+        raise InputError(
+            f"{path}: students.{shared[0]} and datasets.{shared[0]}: expected different names"
+        )
     for name, student in settings.students.items():
         if student.dataset is not None and student.dataset not in settings.datasets:
             known = ", ".join(settings.datasets) or "none"
@@ -139,10 +164,14 @@ def load_settings(path: Path) -> Settings:
 
 
 def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
+    key = ".".join(str(part) for part in problem["loc"] if part not in (_NUMBER, _TABLE))
+    kind = problem["type"]
+    if kind == "extra_forbidden":
         return f"{key}: unknown key; allowed here: {', '.join(_allowed(problem['loc']))}"
-    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+    if kind == "missing":
+        return f"{key}: missing"
+    message = str(problem["ctx"]["error"]) if kind == "value_error" else problem["msg"]
+    return f"{key}: {_EXPECTED.get(kind, message)} (found {problem['input']!r})"
 
 
 def _allowed(location: tuple[int | str, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,25 +14,20 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     A reader sees the old content or the new one, never a part; a failure leaves the old file.
 
     Raises:
-        InputError: the folder does not exist or cannot be written.
+        InputError: the folder does not exist or cannot be written, or ``path`` is a folder.
     """
     path = Path(path)
+    aside = path.parent / f".{path.name}.{secrets.token_hex(8)}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
-        )
+        # Unlike tempfile's, which are private, an ordinary file: the umask decides who may read.
+        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise InputError(f"{path}: cannot write here: {error.strerror}") from error
-    os.close(handle)
-    aside = Path(name)
     try:
         write(aside)
         with aside.open("rb+") as stream:
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)  # mkstemp makes private files; a result is an ordinary one
-        aside.replace(path)
+        _rename(aside, path)
         _sync_folder(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -46,6 +41,13 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def _rename(aside: Path, path: Path) -> None:
+    try:
+        aside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be replaced: {error.strerror}") from error
 
 
 def _sync_folder(folder: Path) -> None:

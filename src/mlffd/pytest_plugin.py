@@ -14,11 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from mlffd.checks.cases import Case
     from mlffd.checks.evidence import Evidence
+    from mlffd.report.session import SessionReport
 
 _FILE_NAME = "mlffd.toml"
 _CONCERNS = ("loading", "golden", "physics", "data")
-_EVIDENCE = "mlffd_evidence"
-_PROPOSAL = "mlffd_proposal"
 
 #: The check whose test also proposes its subject's golden: it has computed what that needs.
 _PROPOSING = ("matches_golden", "dataset_coverage")
@@ -44,17 +43,35 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register markers, find the settings, share out the cores, collect evidence."""
     for concern in _CONCERNS:
         config.addinivalue_line("markers", f"mlffd_{concern}: checks of concern {concern!r}")
-    settings = config.rootpath / _FILE_NAME
+    path = config.rootpath / _FILE_NAME
+    if not path.is_file():
+        for option in ("--mlffd", "--mlffd-json", "--mlffd-propose"):
+            if config.getoption(option):
+                raise pytest.UsageError(f"{option}: {path} does not exist")
+        return
     if config.getoption("--mlffd"):
-        if not settings.is_file():
-            raise pytest.UsageError(f"--mlffd: {settings} does not exist")
         # Collected like a test file; workers of pytest-xdist get the list from the controller.
-        if not any(Path(a).name == _FILE_NAME for a in config.args):
-            config.args.append(str(settings))
-    if not settings.is_file() or hasattr(config, "workerinput"):
+        named = {Path(argument.split("::")[0]).name for argument in config.args}
+        if _FILE_NAME not in named:
+            config.args.append(str(path))
+    if hasattr(config, "workerinput"):
         return
     _share_cores(config)
-    config.pluginmanager.register(_Collector(config), "mlffd-collector")
+    config.pluginmanager.register(_session_report(config, path), "mlffd-session-report")
+
+
+def _session_report(config: pytest.Config, settings: Path) -> "SessionReport":
+    from mlffd.errors import InputError
+    from mlffd.report.session import SessionReport
+
+    try:
+        return SessionReport(
+            settings,
+            json=config.getoption("--mlffd-json"),
+            proposals=config.getoption("--mlffd-propose"),
+        )
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _share_cores(config: pytest.Config) -> None:
@@ -90,7 +107,8 @@ def _relative(path: Path, config: pytest.Config) -> str:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SettingsFile | None":
     """With ``--mlffd``, the settings are a file of tests."""
-    if file_path.name == _FILE_NAME and parent.config.getoption("--mlffd"):
+    config = parent.config
+    if config.getoption("--mlffd") and file_path == config.rootpath / _FILE_NAME:
         collected: SettingsFile = SettingsFile.from_parent(parent, path=file_path)
         return collected
     return None
@@ -158,10 +176,11 @@ def mlffd_gate(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - a funct
 def _run(item: pytest.Item, case: "Case") -> "Evidence":
     __tracebackhide__ = True
     from mlffd.checks.evidence import Verdict
+    from mlffd.report.session import EVIDENCE
     from mlffd.report.terminal import describe
 
     evidence = case.run()
-    item.user_properties.append((_EVIDENCE, evidence.as_dict()))
+    item.user_properties.append((EVIDENCE, evidence.as_dict()))
     if item.config.getoption("--mlffd-propose") and case.check.name in _PROPOSING:
         _propose(item, case)
     if evidence.verdict is not Verdict.PASS:
@@ -178,60 +197,9 @@ def _propose(item: pytest.Item, case: "Case") -> None:
     """Hand the controller what the golden would be; without one, `accept` sees it missing."""
     from mlffd.checks.proposing import propose
     from mlffd.errors import InputError
+    from mlffd.report.session import PROPOSAL
 
     try:
-        item.user_properties.append((_PROPOSAL, propose(case.subject).as_dict()))
+        item.user_properties.append((PROPOSAL, propose(case.subject).as_dict()))
     except InputError as error:
         item.add_report_section("call", "mlffd", f"nothing proposed: {error}")
-
-
-class _Collector:
-    """In the controller: what the workers measured becomes one report, written once."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.evidence: list[dict[str, Any]] = []
-        self.proposals: list[dict[str, Any]] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call":
-            return
-        for key, value in report.user_properties:
-            if key == _EVIDENCE and isinstance(value, dict):
-                self.evidence.append(value)
-            elif key == _PROPOSAL and isinstance(value, dict):
-                self.proposals.append(value)
-
-    def pytest_sessionfinish(self) -> None:
-        json_path: Path | None = self.config.getoption("--mlffd-json")
-        if json_path is not None:
-            self._write_json(json_path)
-        proposals_path: Path | None = self.config.getoption("--mlffd-propose")
-        if proposals_path is not None:
-            self._write_proposals(proposals_path)
-
-    def _write_json(self, path: Path) -> None:
-        from mlffd.report.json_report import write_collected
-
-        write_collected(self.evidence, path)
-
-    def _write_proposals(self, path: Path) -> None:
-        from mlffd.config import load_settings
-        from mlffd.golden.proposals import write_proposals
-
-        settings = load_settings(self.config.rootpath / _FILE_NAME)
-        expected = [
-            name
-            for name, subject in [*settings.students.items(), *settings.datasets.items()]
-            if subject.golden is not None
-        ]
-        write_proposals(path, self.proposals, expected=expected)
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401
-        if not self.evidence:
-            return
-        counts: dict[str, int] = {}
-        for item in self.evidence:
-            counts[item["verdict"]] = counts.get(item["verdict"], 0) + 1
-        summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-        terminalreporter.write_line(f"mlffd: {len(self.evidence)} cases: {summary}")

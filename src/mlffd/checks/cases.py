@@ -1,6 +1,7 @@
 """The one generator of (subject, check) cases that every front end runs."""
 
 import traceback
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -183,11 +184,22 @@ def named_subjects(
         configured[name] if name in configured else _subject_at(Path(name), device=device)
         for name in (names or configured)
     ]
+    _tell_apart(subjects)
     if elements is not None:
         for subject in subjects:
             if isinstance(subject, StudentSubject):
                 subject.elements = elements
     return subjects
+
+
+def _tell_apart(subjects: Sequence[Subject]) -> None:
+    """Two files of the same name in different folders are called by their paths."""
+    often = Counter(subject.name for subject in subjects)
+    for subject in subjects:
+        if often[subject.name] > 1:
+            subject.name = str(subject.path)
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise InputError("something is named twice; each subject is checked once")
 
 
 def _subject_at(path: Path, *, device: str) -> Subject:

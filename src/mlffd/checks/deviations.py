@@ -29,7 +29,7 @@ class Deviations(NamedTuple):
         energy_max: eV per atom.
         forces_rms: eV/Å, over components.
         forces_max: eV/Å, worst component.
-        worst: name of the structure with the worst energy or, if energies agree, force.
+        worst: name of the structure furthest over the usual limits, in energy or in forces.
     """
 
     energy_rms: float
@@ -55,16 +55,19 @@ class Deviations(NamedTuple):
 def deviations(comparisons: Iterable[Comparison]) -> Deviations:
     """Summarize; NaN anywhere makes the maxima NaN, which no limit lets pass."""
     energies, forces, names = [], [], []
-    for name, expected, found in comparisons:
-        energies.append(abs(found.energy - expected.energy) / len(expected.forces))
-        forces.append(np.abs(found.forces - expected.forces))
-        names.append(name)
-    energy, force = np.array(energies), np.concatenate(forces)
-    per_structure = energy / ENERGY_LIMIT + np.array([f.max() for f in forces]) / FORCE_LIMIT
-    return Deviations(
-        energy_rms=float(np.sqrt((energy**2).mean())),
-        energy_max=float(energy.max()),
-        forces_rms=float(np.sqrt((force**2).mean())),
-        forces_max=float(force.max()),
-        worst=names[int(np.argmax(per_structure))],
-    )
+    # Infinite predictions differ by NaN, and the squares of huge ones are infinite: both are told.
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, expected, found in comparisons:
+            energies.append(abs(found.energy - expected.energy) / len(expected.forces))
+            forces.append(np.abs(found.forces - expected.forces))
+            names.append(name)
+        energy, force = np.array(energies), np.concatenate(forces)
+        worst_forces = np.array([f.max() for f in forces])
+        severity = np.maximum(energy / ENERGY_LIMIT, worst_forces / FORCE_LIMIT)
+        return Deviations(
+            energy_rms=float(np.sqrt((energy**2).mean())),
+            energy_max=float(energy.max()),
+            forces_rms=float(np.sqrt((force**2).mean())),
+            forces_max=float(force.max()),
+            worst=names[int(np.argmax(severity))],
+        )

@@ -84,6 +84,9 @@ class Evidence:
     def with_limits(self, limits: Mapping[str, float]) -> Self:
         """The same measurements held against other limits.
 
+        Limits have no say where none was measured, nor in a failure for another reason than a
+        criterion that does not hold.
+
         Raises:
             InputError: a limit is named that this check does not have.
         """
@@ -91,11 +94,13 @@ class Evidence:
             return self
         if unknown := set(limits) - {c.name for c in self.criteria}:
             raise InputError(
-                f"students.{self.subject}.limits.{self.check}: unknown {sorted(unknown)}; "
+                f"{self.subject}.limits.{self.check}: unknown {sorted(unknown)}; "
                 f"this check has: {', '.join(c.name for c in self.criteria)}"
             )
         criteria = tuple(replace(c, limit=limits.get(c.name, c.limit)) for c in self.criteria)
-        return replace(self, criteria=criteria, verdict=_verdict(criteria))
+        fails_otherwise = self.verdict is Verdict.FAIL and not self.failing
+        verdict = Verdict.FAIL if fails_otherwise else _verdict(criteria)
+        return replace(self, criteria=criteria, verdict=verdict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: strict, so a value that is not finite becomes None."""
@@ -138,7 +143,7 @@ def _verdict(criteria: Sequence[Criterion]) -> Verdict:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a check measured
-    """Reduce to strict JSON types: NumPy scalars and arrays, NaN (to None), tuples, mappings."""
+    """Reduce to strict JSON types: arrays to lists, NaN to None, what JSON lacks to text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -148,7 +153,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a check measured
         return [plain(item) for item in items]
     if isinstance(value, float):
         return _finite(value)
-    return value
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _finite(value: float) -> float | None:

@@ -17,7 +17,8 @@ def hold_against(evidence: Evidence, defect: KnownDefect) -> Evidence:
     """
     if evidence.verdict is Verdict.PASS:
         return _fail(evidence, defect, "no longer fails: remove the declaration")
-    if evidence.verdict is not Verdict.FAIL:
+    # A bound is of a criterion: it says nothing of what failed for another reason.
+    if evidence.verdict is not Verdict.FAIL or not evidence.failing:
         return evidence
     failing = {c.name: c for c in evidence.failing}
     if isinstance(defect.limit, dict):

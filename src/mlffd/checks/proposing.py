@@ -24,6 +24,7 @@ from mlffd.golden.records import (
     PredictionTolerance,
     StudentRecord,
 )
+from mlffd.structures.dataset import Dataset
 
 _PREDICTION_TOLERANCE = PredictionTolerance(
     energy_per_atom=1e-9,
@@ -86,9 +87,15 @@ def _provenance(device: str) -> dict[str, Any]:
     }
 
 
+def _refuse_empty(dataset: Dataset) -> None:
+    if not len(dataset):
+        raise InputError(f"{dataset.path}: no structures: nothing to make a golden with")
+
+
 def _propose_student(subject: StudentSubject) -> StudentProposal:
     if subject.dataset is None:
         raise InputError(f"{subject.name}: no data set to make a golden with")
+    _refuse_empty(subject.dataset)
     structures = list(subject.dataset)
     predictions = current_predictions(subject)
     if not predictions.is_finite():
@@ -124,6 +131,7 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
 
 
 def _propose_dataset(subject: DatasetSubject) -> DatasetProposal:
+    _refuse_empty(subject.dataset)
     coverage = count_elements(subject.dataset)
     return DatasetProposal(
         DatasetRecord(

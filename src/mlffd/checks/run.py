@@ -11,6 +11,7 @@ from mlffd.checks.evidence import Evidence, Verdict
 from mlffd.config import Settings, find_settings, load_settings
 from mlffd.environment import describe_commit, describe_environment, now
 from mlffd.errors import InputError
+from mlffd.runtimes.eager import available_device
 
 #: The first of these that occurs is the verdict of the run.
 _ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
@@ -73,7 +74,11 @@ def run_cases(
         omissions: to report beside the evidence.
         device: that the subjects compute on, for the report.
         before: called before each case, to show progress.
+
+    Raises:
+        InputError: the device is not there.
     """
+    available_device(device)
     evidence = []
     for case in cases:
         before(case)

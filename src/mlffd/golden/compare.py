@@ -9,6 +9,9 @@ from mlffd.golden.bootstrap import Change, relative_change
 from mlffd.golden.metrics import METRICS, FloatArray
 from mlffd.golden.records import Metric
 
+#: A relative change that is none: the same weights differ by 1e-12 between machines.
+ROUNDING = 1e-6
+
 
 class Status(StrEnum):
     """How a value stands against its golden."""
@@ -23,8 +26,7 @@ class Status(StrEnum):
     MISSING = "missing"
     """The golden has no such metric."""
     NON_FINITE = "non-finite"
-    INCOMPARABLE = "incomparable"
-    """The golden was made with other data."""
+    """A prediction is no number, or beyond what numbers can hold."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,8 @@ def compare_metrics(
 
 
 def _status(change: Change, tolerance: float) -> Status:
-    # A change within rounding is no change: identical weights differ by 1e-12 between machines.
-    rounding = 1e-6
-    if change.low > rounding:
+    if change.low > ROUNDING:
         return Status.REGRESSED
-    if change.high < -rounding:
+    if change.high < -ROUNDING:
         return Status.IMPROVED
     return Status.PASS if change.high <= tolerance else Status.UNDECIDED

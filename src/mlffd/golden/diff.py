@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlffd.golden.compare import compare_metrics
+from mlffd.golden.compare import Comparison, compare_metrics
 from mlffd.golden.metrics import metric_terms
 from mlffd.golden.proposals import StudentProposal
-from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden
+from mlffd.golden.records import DatasetRecord, EnvironmentEntry, StudentGolden
 from mlffd.structures.structure import Structure
 
 _WORST = 10
@@ -18,59 +18,81 @@ def student_changes(
 ) -> list[str]:
     """Old -> new, metric by metric, and the ten structures that change most; [] if nothing does.
 
+    Predictions that differ by less than the golden's tolerance have not changed.
+
     Args:
         golden: what is accepted now.
-        proposal: what would be.
+        proposal: what would be, in one environment.
         structures: labelled, that the proposal is about.
+
+    Raises:
+        InputError: the structures are not those of the predictions, or have no labels.
     """
     new = proposal.record
-    entry = next(iter(new.environments.values()))
+    ((key, entry),) = new.environments.items()
     if golden is None:
-        figures = [f"  {n}: {m.value:.4g} {m.unit}" for n, m in sorted(entry.metrics.items())]
-        return ["no golden yet; would become:", *figures]
+        return ["no golden yet; would become:", *_figures(entry)]
     old = golden.record
+    accepted = old.environments.get(key)
     lines = [
-        f"{what}: {before[:19]} -> {after[:19]}"
+        f"{what}: {before} -> {after}"
         for what, before, after in (
-            ("weights", old.weights, new.weights),
-            ("data set", old.dataset, new.dataset),
+            ("weights", old.weights[:19], new.weights[:19]),
+            ("data set", old.dataset[:19], new.dataset[:19]),
+            ("revision", old.revision, new.revision),
         )
         if before != after
     ]
-    if old.revision != new.revision:
-        lines.append(f"revision: {old.revision} -> {new.revision}")
-    if old.dataset != new.dataset or len(golden.predictions) != len(structures):
-        figures = [f"  {n}: {m.value:.4g} {m.unit}" for n, m in sorted(entry.metrics.items())]
-        return [*lines, "metrics on the new data (not comparable):", *figures]
-    changed = _force_changes(golden.predictions, proposal.predictions)
-    energies = np.abs(golden.predictions.energy - proposal.predictions.energy)
-    if not lines and not changed.any() and not energies.any():
-        return []
-    comparisons = compare_metrics(
-        old.environments[next(iter(old.environments))].metrics,
-        metric_terms(structures, golden.predictions),
-        metric_terms(structures, proposal.predictions),
-    )
-    for c in comparisons:
-        interval = (
-            f", change {100 * c.change.low:+.2g}% to {100 * c.change.high:+.2g}%"
-            if c.change
-            else ""
-        )
-        before = "none" if c.golden is None else f"{c.golden:.4g}"
-        lines.append(f"{c.metric}: {before} -> {c.value:.4g} {c.unit} ({c.status}{interval})")
+    if old.dataset != new.dataset:
+        return [*lines, "metrics on the new data (not comparable):", *_figures(entry)]
+    before = metric_terms(structures, golden.predictions)
+    after = metric_terms(structures, proposal.predictions)
+    energy, forces = golden.predictions.differences(proposal.predictions)
+    if accepted is None:
+        lines.append(f"environment {key}: no entry yet, others: {', '.join(old.environments)}")
+    else:
+        lines += _tolerance_changes(accepted, entry)
+        tolerance = accepted.predictions
+        within = (energy <= tolerance.energy_per_atom) & (forces <= tolerance.forces)
+        if not lines and within.all():
+            return []
+    lines += map(_describe, compare_metrics(accepted.metrics if accepted else {}, before, after))
     lines.append(f"structures that change most (of {len(structures)}):")
     lines += [
-        f"  {proposal.predictions.names[i]}: forces by {changed[i]:.3g} eV/Å, "
-        f"energy by {energies[i]:.3g} eV"
-        for i in np.argsort(-changed)[:_WORST]
+        f"  {proposal.predictions.names[i]}: forces by {forces[i]:.3g} eV/Å, "
+        f"energy by {energy[i]:.3g} eV/atom"
+        for i in np.argsort(-forces)[:_WORST]
     ]
     return lines
 
 
-def _force_changes(old: Predictions, new: Predictions) -> np.ndarray:
-    """Largest change of a force component, structure by structure, ``[M]``."""
-    return np.array([np.abs(old.forces_of(i) - new.forces_of(i)).max() for i in range(len(new))])
+def _figures(entry: EnvironmentEntry) -> list[str]:
+    return [f"  {n}: {m.value:.4g} {m.unit}" for n, m in sorted(entry.metrics.items())]
+
+
+def _tolerance_changes(old: EnvironmentEntry, new: EnvironmentEntry) -> list[str]:
+    """A wider tolerance is as much of a change as a worse value."""
+    then, now = old.predictions, new.predictions
+    changes = {
+        "predictions.energy_per_atom": (then.energy_per_atom, now.energy_per_atom),
+        "predictions.forces": (then.forces, now.forces),
+    }
+    for name, metric in sorted(new.metrics.items()):
+        if name in old.metrics:
+            changes[name] = (old.metrics[name].tolerance, metric.tolerance)
+    return [f"tolerance of {n}: {a} -> {b}" for n, (a, b) in changes.items() if a != b]
+
+
+def _describe(comparison: Comparison) -> str:
+    interval = ""
+    if comparison.change is not None:
+        low, high = 100 * comparison.change.low, 100 * comparison.change.high
+        interval = f", change {low:+.2g}% to {high:+.2g}%"
+    golden = "none" if comparison.golden is None else f"{comparison.golden:.4g}"
+    return (
+        f"{comparison.metric}: {golden} -> {comparison.value:.4g} {comparison.unit} "
+        f"({comparison.status}{interval})"
+    )
 
 
 def dataset_changes(golden: DatasetRecord | None, new: DatasetRecord) -> list[str]:

@@ -37,9 +37,12 @@ class MetricDefinition:
 
     def value(self, terms: FloatArray) -> float:
         """The metric of the structures whose terms, ``[M, 2]``, are given."""
-        numerator, denominator = terms.sum(axis=0)
-        ratio = float(numerator / denominator)
-        return float(np.sqrt(ratio)) if self.root else ratio
+        return float(self.from_sums(terms.sum(axis=0)))
+
+    def from_sums(self, sums: FloatArray) -> FloatArray:
+        """Metrics ``[...]`` of sums of numerators and denominators, ``[..., 2]``."""
+        ratios: FloatArray = sums[..., 0] / sums[..., 1]
+        return np.sqrt(ratios) if self.root else ratios
 
 
 def _energy_terms(energy: float, forces: FloatArray) -> tuple[float, float]:
@@ -84,9 +87,16 @@ def metric_terms(
         if structure.energy is None or structure.forces is None:
             raise InputError(f"{structure.label}: no energy or no forces to compare with")
         energy_error = float(predictions.energy[index]) - structure.energy
-        force_error = predictions.forces_of(index) - structure.forces
-        for metric in METRICS:
-            terms[metric.name].append(metric.terms(energy_error, force_error))
+        forces = predictions.forces_of(index)
+        if forces.shape != structure.forces.shape:
+            raise InputError(
+                f"{structure.label}: predictions are of another structure, of {len(forces)} atoms"
+            )
+        # Forces of a student that explodes are finite, their squares need not be.
+        with np.errstate(over="ignore"):
+            force_error = forces - structure.forces
+            for metric in METRICS:
+                terms[metric.name].append(metric.terms(energy_error, force_error))
     return {name: np.array(values) for name, values in terms.items()}
 
 

@@ -4,15 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlffd.errors import InputError
 from mlffd.files import write_text_atomically
-from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden, StudentRecord
-from mlffd.golden.store import read_student_record, write_dataset_record, write_student_record
+from mlffd.golden.records import (
+    DatasetRecord,
+    EnvironmentEntry,
+    Predictions,
+    StudentGolden,
+    StudentRecord,
+)
+from mlffd.golden.store import (
+    describe_problems,
+    read_student_record,
+    write_dataset_record,
+    write_student_record,
+)
 
 _FORMAT = "mlffd-proposals"
 
@@ -67,16 +78,15 @@ def accept(proposal: Proposal, path: Path, *, reason: str) -> None:
     if not proposal.predictions.is_finite():
         raise InputError(f"{proposal.record.subject}: predictions are not finite: not accepted")
     write_student_record(
-        path,
-        _with_history(proposal.record, read_student_record(path), reason),
-        proposal.predictions,
+        path, _with_history(proposal, read_student_record(path), reason), proposal.predictions
     )
 
 
 def _with_history(
-    record: StudentRecord, previous: StudentGolden | None, reason: str
+    proposal: StudentProposal, previous: StudentGolden | None, reason: str
 ) -> StudentRecord:
     """Add the reason and the previous values; keep entries of environments that still hold."""
+    record = proposal.record
     environments = {}
     for key, entry in record.environments.items():
         before = previous.record.environments.get(key) if previous else None
@@ -86,12 +96,29 @@ def _with_history(
             "previous": {n: m.value for n, m in before.metrics.items()} if before else None,
         }
         environments[key] = entry.model_copy(update={"provenance": provenance})
-    if previous and (previous.record.weights, previous.record.dataset) == (
-        record.weights,
-        record.dataset,
-    ):
-        environments = {**previous.record.environments, **environments}
+    if previous:
+        kept = {
+            key: entry
+            for key, entry in previous.record.environments.items()
+            if _still_holds(entry, previous, proposal)
+        }
+        environments = {**kept, **environments}
     return record.model_copy(update={"environments": environments})
+
+
+def _still_holds(
+    entry: EnvironmentEntry, previous: StudentGolden, proposal: StudentProposal
+) -> bool:
+    """Whether what is accepted is, to the entry's tolerance, what the entry was accepted for.
+
+    The same weights predict something else when the code has changed.
+    """
+    old, new = previous.record, proposal.record
+    if (old.weights, old.dataset, old.revision) != (new.weights, new.dataset, new.revision):
+        return False
+    energy, forces = previous.predictions.differences(proposal.predictions)
+    tolerance = entry.predictions
+    return bool((energy <= tolerance.energy_per_atom).all() and (forces <= tolerance.forces).all())
 
 
 def write_proposals(path: Path, rows: Sequence[dict[str, Any]], *, expected: Sequence[str]) -> None:
@@ -101,9 +128,13 @@ def write_proposals(path: Path, rows: Sequence[dict[str, Any]], *, expected: Seq
         path: of the JSON file.
         rows: `as_dict` of each proposal.
         expected: subjects that the run should have proposed for.
+
+    Raises:
+        ValueError: a value is not finite.
+        InputError: the file cannot be written.
     """
     document = {"format": _FORMAT, "expected": sorted(expected), "proposals": list(rows)}
-    write_text_atomically(path, json.dumps(document, allow_nan=True, indent=1) + "\n")
+    write_text_atomically(path, json.dumps(document, allow_nan=False, indent=1) + "\n")
 
 
 def read_proposals(path: Path) -> list[Proposal]:
@@ -113,33 +144,60 @@ def read_proposals(path: Path) -> list[Proposal]:
         InputError: no proposals, or those of a run that did not finish.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _Document.model_validate_json(path.read_bytes())
+        proposals = [row.proposal() for row in document.proposals]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise InputError(f"{path}: not proposals; `pytest --mlffd-propose` writes them")
-    try:
-        proposals = [_from_dict(row) for row in document["proposals"]]
-        expected = set(document["expected"])
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise InputError(f"{path}: damaged proposals: {error}") from error
-    if missing := sorted(expected - {p.record.subject for p in proposals}):
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: not proposals as `pytest --mlffd-propose` writes them: "
+            f"{describe_problems(error)}"
+        ) from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if missing := sorted(set(document.expected) - {p.record.subject for p in proposals}):
         raise InputError(f"{path}: of an incomplete run, without: {', '.join(missing)}")
     return proposals
 
 
-def _from_dict(row: dict[str, Any]) -> Proposal:
-    if row["record"]["kind"] == "dataset":
-        return DatasetProposal(DatasetRecord.model_validate(row["record"]))
-    arrays = row["predictions"]
-    return StudentProposal(
-        StudentRecord.model_validate(row["record"]),
-        Predictions(
-            names=tuple(arrays["names"]),
-            energy=np.array(arrays["energy"], dtype=np.float64),
-            forces=np.array(arrays["forces"], dtype=np.float64).reshape(-1, 3),
-            splits=np.array(arrays["splits"], dtype=np.int64),
-        ),
-    )
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Arrays(_Strict):
+    names: tuple[str, ...]
+    energy: list[float]
+    forces: list[tuple[float, float, float]]
+    splits: list[int]
+
+
+class _StudentRow(_Strict):
+    record: StudentRecord
+    predictions: _Arrays
+
+    def proposal(self) -> Proposal:
+        if len(self.record.environments) != 1:
+            raise InputError(f"{self.record.subject}: a run proposes for one environment")
+        arrays = self.predictions
+        return StudentProposal(
+            self.record,
+            Predictions(
+                names=arrays.names,
+                energy=np.array(arrays.energy, dtype=np.float64),
+                forces=np.array(arrays.forces, dtype=np.float64).reshape(-1, 3),
+                splits=np.array(arrays.splits, dtype=np.int64),
+            ),
+        )
+
+
+class _DatasetRow(_Strict):
+    record: DatasetRecord
+
+    def proposal(self) -> Proposal:
+        return DatasetProposal(self.record)
+
+
+class _Document(_Strict):
+    format: Literal["mlffd-proposals"]
+    expected: list[str]
+    proposals: list[_StudentRow | _DatasetRow]

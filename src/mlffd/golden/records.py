@@ -11,6 +11,8 @@ from mlffd.errors import InputError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Tolerance = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: Of a file beside the record, never of one elsewhere.
+FileName = Annotated[str, Field(pattern=r"^[^/\\]+\.npz$")]
 Fingerprint = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -24,7 +26,7 @@ class Metric(_Strict):
     Attributes:
         value: in ``unit``.
         unit: of the value.
-        direction: which way is better.
+        direction: which way is better; of all of today's metrics, lower.
         reduction: exactly what was averaged over what.
         n: how many structures it rests on.
         tolerance: relative; a change whose interval reaches further for the worse than this
@@ -34,7 +36,7 @@ class Metric(_Strict):
 
     value: Finite
     unit: str
-    direction: Literal["lower", "higher"]
+    direction: Literal["lower"]
     reduction: str
     n: PositiveInt
     tolerance: Tolerance
@@ -85,7 +87,7 @@ class StudentRecord(_Strict):
     dataset: Fingerprint
     revision: PositiveInt
     environments: dict[str, EnvironmentEntry]
-    predictions_file: Annotated[str, Field(pattern=r"^[\w.-]+\.npz$")]
+    predictions_file: FileName
     predictions_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     def entry(self, keys: tuple[str, ...]) -> tuple[str, EnvironmentEntry]:
@@ -141,13 +143,16 @@ class DatasetRecord(_Strict):
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Per-structure predictions.
+    """Predictions of one structure or more.
 
     Attributes:
         names: of the M structures, in the data set's order.
         energy: eV, float64 ``[M]``.
         forces: eV/Å, float64 ``[sum N, 3]``.
         splits: int64 ``[M + 1]``, where each structure's forces begin and end.
+
+    Raises:
+        InputError: there is no structure, or the shapes do not fit together.
     """
 
     names: tuple[str, ...]
@@ -158,7 +163,8 @@ class Predictions:
     def __post_init__(self) -> None:
         count = len(self.names)
         if (
-            self.energy.shape != (count,)
+            not count
+            or self.energy.shape != (count,)
             or self.splits.shape != (count + 1,)
             or self.splits[0] != 0
             or (np.diff(self.splits) < 1).any()
@@ -188,6 +194,21 @@ class Predictions:
     def forces_of(self, index: int) -> NDArray[np.float64]:
         """Forces of one structure, eV/Å, ``[N, 3]``."""
         return self.forces[self.splits[index] : self.splits[index + 1]]
+
+    def differences(self, other: Self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How far predictions of the same structures are apart, structure by structure.
+
+        Returns:
+            eV per atom ``[M]``, and eV/Å, worst component ``[M]``; NaN where either has NaN.
+
+        Raises:
+            InputError: the structures are not the same, as far as their sizes tell.
+        """
+        if not np.array_equal(self.splits, other.splits):
+            raise InputError("predictions are of structures of other sizes")
+        energy = np.abs(other.energy - self.energy) / np.diff(self.splits)
+        components = np.abs(other.forces - self.forces).max(axis=1)
+        return energy, np.maximum.reduceat(components, self.splits[:-1])
 
     def is_finite(self) -> bool:
         """Whether every value is a number."""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mlffd.checkpoints import Checkpoint
 from mlffd.golden.coverage import count_elements
+from mlffd.report.text import printable
 from mlffd.structures.dataset import Dataset
 
 
@@ -30,7 +31,7 @@ def print_checkpoint(checkpoint: Checkpoint, console: Console) -> None:
     }
     _print_rows(rows, console)
     for note in checkpoint.notes:
-        console.print(Text(f"note: {note}"))
+        console.print(Text(printable(f"note: {note}")))
     for name, count in checkpoint.non_finite().items():
         console.print(Text(f"warning: {name} has {count} values that are not finite", "yellow"))
 
@@ -59,7 +60,7 @@ def _print_rows(rows: dict[str, str], console: Console) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(Text(key), Text(value))
+        table.add_row(Text(printable(key)), Text(printable(value)))
     console.print(table)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Verdict
 from mlffd.checks.run import EXIT_CODES, Run, overall, run_environment
 from mlffd.files import write_text_atomically
@@ -15,7 +16,9 @@ def write_json(run: Run, path: Path) -> None:
     _write(run.as_dict(), path)
 
 
-def write_collected(evidence: Sequence[dict[str, Any]], path: Path) -> None:
+def write_collected(
+    evidence: Sequence[dict[str, Any]], omissions: Sequence[Omission], path: Path
+) -> None:
     """Write evidence that was collected from several processes, in the same form."""
     verdict = overall(Verdict(item["verdict"]) for item in evidence)
     document = {
@@ -23,7 +26,7 @@ def write_collected(evidence: Sequence[dict[str, Any]], path: Path) -> None:
         "exit_code": EXIT_CODES[verdict],
         "environment": run_environment(),
         "evidence": sorted(evidence, key=lambda item: (item["subject"], item["check"])),
-        "omitted": [],
+        "omitted": [o._asdict() for o in omissions],
     }
     _write(document, path)
 

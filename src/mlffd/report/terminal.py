@@ -9,6 +9,7 @@ from rich.text import Text
 from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Criterion, Evidence, Verdict
 from mlffd.checks.run import Run
+from mlffd.report.text import printable
 
 _STYLES = {
     Verdict.PASS: "green",
@@ -33,7 +34,7 @@ def describe(evidence: Evidence) -> str:
     """Evidence in plain text: verdict, message, and each criterion that does not hold."""
     lines = [f"{evidence.subject}: {evidence.check}: {evidence.verdict}: {evidence.message}"]
     lines += [f"  {c.name}: {_against(c)}" for c in evidence.failing]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _table(evidence: Sequence[Evidence]) -> RenderableType:
@@ -60,7 +61,7 @@ def _finding(evidence: Evidence) -> Text:
     style = _STYLES[evidence.verdict]
     text = Text(f"\n{evidence.subject}: {evidence.check}: ", style="bold")
     text.append(str(evidence.verdict), style=style)
-    text.append(f"\n  {evidence.message}", style="not bold")
+    text.append(printable(f"\n  {evidence.message}"), style="not bold")
     for criterion in evidence.failing:
         text.append(f"\n  {criterion.name}: {_against(criterion)}", style="not bold")
     return text

@@ -27,7 +27,13 @@ class Calculator(AseCalculator):
         InputError: the file is not a usable checkpoint, or the device is not there.
     """
 
-    implemented_properties: list[str] = ["energy", "forces", "stress"]  # noqa: RUF012 - ASE's
+    # "free_energy": a potential has no electronic entropy, and some of ASE's optimizers ask for it.
+    implemented_properties: list[str] = [  # noqa: RUF012 - ASE's
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+    ]
 
     def __init__(
         self,
@@ -51,12 +57,13 @@ class Calculator(AseCalculator):
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         structure = Structure.from_atoms(self.atoms)
-        wants_stress = "stress" in properties
-        if wants_stress and not (self.potential.has_stress and structure.pbc.all()):
+        # Asked for or not: it comes with the forces, and asking later would compute twice.
+        has_stress = self.potential.has_stress and bool(structure.pbc.all())
+        if "stress" in properties and not has_stress:
             raise PropertyNotImplementedError(
                 "stress needs a periodic cell in three directions and a potential that has one"
             )
-        (prediction,) = predict(self.potential, [structure], stress=wants_stress)
+        (prediction,) = predict(self.potential, [structure], stress=has_stress)
         results: dict[str, Any] = {
             "energy": prediction.energy,
             "free_energy": prediction.energy,

@@ -50,8 +50,8 @@ def available_device(device: str | torch.device) -> torch.device:
     """
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.empty(0, device=chosen).cpu()  # "meta" is a device, but nothing comes back from it
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise InputError(f"device {str(device)!r} cannot be used here: {reason}") from error
     return chosen

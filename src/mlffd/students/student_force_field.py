@@ -56,7 +56,8 @@ class StudentForceFieldConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             kinds = (int, float) if item.type is float else (int,)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+            is_number = isinstance(value, kinds) and not isinstance(value, bool)
+            if not is_number or not 0 < value < math.inf:
                 raise InputError(
                     f"config: {item.name} is {value!r}, expected a positive {kinds[-1].__name__}"
                 )

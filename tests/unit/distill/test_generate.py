@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mlffd.distill.generate import CELLS, PAIRS, TEMPERATURES, generate_structures, molecule_of
-from mlffd.distill.molecules import parse_molecules
+from mlffd.distill.molecules import load_molecules, parse_molecules
 from mlffd.errors import InputError
+from mlffd.structures.dataset import Dataset
 
 FEW = parse_molecules(
     "O water train\nN ammonia train\nC methane train\n"
@@ -62,3 +63,17 @@ def test_a_smiles_that_is_none_is_named():
     broken = parse_molecules("C1CC broken train", source="broken.smi")
     with pytest.raises(InputError, match="cannot read the SMILES 'C1CC'"):
         next(generate_structures(broken, "train", seed=0))
+
+
+def test_the_committed_golden_set_holds_nothing_that_was_trained_on(root):
+    unseen = {m.name for m in load_molecules() if m.split == "test"}
+    with Dataset(root / "golden/datasets/golden.h5") as golden:
+        structures = list(golden)
+    used = {
+        part
+        for structure in structures
+        if not structure.name.endswith("/atom")
+        for part in molecule_of(structure).split("+")
+    }
+    assert used == unseen
+    assert sum(structure.stress is not None for structure in structures) == CELLS["test"]

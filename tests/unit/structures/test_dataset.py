@@ -10,6 +10,7 @@ from dataset_samples import assert_same_structures, edit_column, make_structures
 from mlffd.errors import InputError
 from mlffd.structures import records
 from mlffd.structures.dataset import Dataset, write_dataset
+from mlffd.structures.hdf5_schema import UNITS
 from mlffd.structures.structure import Structure
 
 ATOMS = "structures/atomic_numbers_splits"
@@ -85,6 +86,20 @@ def test_metadata_are_units_and_provenance(labelled_file):
             "forces_unit": "eV/Angstrom",
             "stress_unit": "eV/Angstrom^3",
         }
+
+
+def test_only_plain_metadata_are_read(labelled_file):
+    with h5py.File(labelled_file, "r+") as file:
+        attributes = file["metadata"].attrs
+        attributes["array"] = np.arange(3)
+        attributes["nothing"] = h5py.Empty("f8")
+        attributes["reference"] = file["labels"].ref
+        attributes["fixed"] = np.bytes_(b"orb")
+        attributes["rate"] = np.float32(0.5)
+    with Dataset(labelled_file) as dataset:
+        assert dataset.metadata.keys() - {"teacher", "seed", *UNITS} == {"fixed", "rate"}
+        assert dataset.metadata["fixed"] == "orb"
+        assert dataset.metadata["rate"] == 0.5
 
 
 def test_indices_and_slices_are_those_of_a_list(labelled_file, structures):

@@ -9,6 +9,7 @@ import pytest
 from mlffd.errors import InputError
 from mlffd.structures import hdf5_file
 from mlffd.structures.dataset import Dataset
+from mlffd.structures.hdf5_schema import LABEL_COLUMNS, STRUCTURE_COLUMNS
 from mlffd.structures.validation import validate_dataset
 
 POSITIONS = "structures/positions"
@@ -61,20 +62,21 @@ def test_a_truncated_file_is_refused(labelled_file, share):
     assert_refused(labelled_file, "not an HDF5 file|cannot be read as HDF5")
 
 
-def test_damaged_bytes_raise_nothing_but_input_errors(labelled_file):
-    """Every 397th byte in turn; most damage shows at once, some only when data are unpacked."""
-    content = labelled_file.read_bytes()
-    refused = 0
-    for position in range(0, len(content), 397):
-        damaged = bytearray(content)
-        damaged[position] ^= 0xFF
-        labelled_file.write_bytes(damaged)
-        try:
-            with Dataset(labelled_file) as dataset:
-                list(dataset)
-        except InputError:
-            refused += 1
-    assert refused > 5
+@pytest.mark.parametrize("column", [*STRUCTURE_COLUMNS, *LABEL_COLUMNS], ids=lambda c: c.key)
+def test_a_damaged_byte_shows_when_the_column_is_unpacked(labelled_file, column):
+    with h5py.File(labelled_file) as file:
+        chunk = file[column.key].id.get_chunk_info(0)
+    content = bytearray(labelled_file.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
+    labelled_file.write_bytes(content)
+
+    def read_all(path):
+        with Dataset(path) as dataset:
+            list(dataset)
+
+    for read in (read_all, validate_dataset):
+        with pytest.raises(InputError, match="labelled.h5: cannot be read as HDF5"):
+            read(labelled_file)
 
 
 @pytest.mark.parametrize("link", [h5py.SoftLink("/structures/other"), "external"])

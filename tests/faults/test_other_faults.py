@@ -1,0 +1,198 @@
+"""For every check of loading, goldens and data a fault that it, and nothing else, must catch."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planting import CHECKPOINT, DATASET, healthy_student, not_passing, with_prediction
+
+from mlffd.checkpoints import fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
+from mlffd.checks.evidence import Verdict
+from mlffd.checks.proposing import propose
+from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
+from mlffd.golden.proposals import accept
+from mlffd.students.student_force_field import StudentForceField
+from mlffd.structures.batch import Batch
+from mlffd.structures.dataset import Dataset, write_dataset
+from mlffd.structures.prediction import Prediction
+from mlffd.structures.structure import Structure
+
+BROMINE = 35
+
+
+def resaved(folder: Path, student: torch.nn.Module) -> Path:
+    assert isinstance(student, StudentForceField)
+    path = folder / "changed.pt"
+    elements = read_checkpoint(CHECKPOINT).elements
+    save_checkpoint(path, student, elements=elements or (), training={})
+    return path
+
+
+@pytest.fixture
+def golden_folder(tmp_path: Path) -> Path:
+    """Goldens of the shipped student and data set, as they are now."""
+    for subject in (student_with_golden(tmp_path), dataset_with_golden(tmp_path)):
+        assert subject.golden_path is not None
+        accept(propose(subject), subject.golden_path, reason="a baseline for planted faults")
+    return tmp_path
+
+
+def student_with_golden(folder: Path, checkpoint: Path = CHECKPOINT) -> StudentSubject:
+    subject = healthy_student(checkpoint)
+    subject.golden_path, subject.dataset_path = folder / "student.json", DATASET
+    return subject
+
+
+def dataset_with_golden(folder: Path, path: Path = DATASET) -> DatasetSubject:
+    return DatasetSubject(name="golden", path=path, golden_path=folder / "golden.json")
+
+
+# Loading
+
+
+def test_a_renamed_layer_does_not_load(tmp_path: Path) -> None:
+    document = torch.load(CHECKPOINT, weights_only=True)
+    weights = document["model_state_dict"]
+    weights["readout.0.weight"] = weights.pop("energy_head.0.weight")
+    path = tmp_path / "renamed.pt"
+    torch.save({"model_state_dict": weights, "config": document["config"]}, path)
+    found = not_passing(healthy_student(path))
+    # Of a student that does not load nothing else can be measured, and nothing may pass.
+    assert found.pop("loads") is Verdict.FAIL
+    assert set(found.values()) == {Verdict.INVALID}
+
+
+def test_one_nan_in_an_embedding_that_nothing_uses(tmp_path: Path) -> None:
+    document = torch.load(CHECKPOINT, weights_only=True)
+    document["model_state_dict"]["embedding.weight"][BROMINE, 0] = torch.nan
+    document["fingerprint"] = fingerprint(document["model_state_dict"])  # not a damaged file
+    path = tmp_path / "nan.pt"
+    torch.save(document, path)
+    assert not_passing(healthy_student(path)) == {"finite_weights": Verdict.FAIL}
+
+
+def test_another_size_than_declared() -> None:
+    subject = healthy_student()
+    subject.parameters = 77_203
+    assert not_passing(subject) == {"parameter_count": Verdict.FAIL}
+
+
+# Goldens
+
+
+def test_healthy_subjects_match_their_goldens(golden_folder: Path) -> None:
+    assert not_passing(student_with_golden(golden_folder)) == {}
+    assert not_passing(dataset_with_golden(golden_folder)) == {}
+
+
+def test_one_percent_of_the_forces_of_one_structure(golden_folder: Path) -> None:
+    target = next(s for s in Dataset(DATASET) if len(s) > 10)
+
+    def one_percent(batch: Batch, prediction: Prediction) -> Prediction:
+        forces = prediction.forces.clone()
+        starts = (batch.atom_counts.cumsum(0) - batch.atom_counts).tolist()
+        for start, count in zip(starts, batch.atom_counts.tolist(), strict=True):
+            atoms = slice(start, start + count)
+            if np.array_equal(batch.positions[atoms].numpy(), target.positions):
+                forces[atoms] *= 1.01
+        return replace(prediction, forces=forces)
+
+    faulty = with_prediction(student_with_golden(golden_folder), one_percent)
+    assert not_passing(faulty) == {"matches_golden": Verdict.FAIL}
+
+
+def test_five_millielectronvolts_for_one_element(golden_folder: Path) -> None:
+    chlorine = 17
+
+    def shifted(batch: Batch, prediction: Prediction) -> Prediction:
+        extra = 5e-3 * (batch.numbers == chlorine).double()
+        energy = prediction.energy.index_add(0, batch.structure_index, extra)
+        return replace(prediction, energy=energy)
+
+    found = not_passing(with_prediction(student_with_golden(golden_folder), shifted))
+    assert found["matches_golden"] is Verdict.FAIL
+
+
+def test_worse_weights_lose_accuracy_and_cannot_match(golden_folder: Path) -> None:
+    student = load_checkpoint(CHECKPOINT)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in student.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter += 0.1 * parameter.abs().mean() * noise
+    path = resaved(golden_folder, student)
+    found = not_passing(student_with_golden(golden_folder, path))
+    # New weights are not held against old predictions, but may not pass unreviewed either.
+    assert found == {"accuracy": Verdict.FAIL, "matches_golden": Verdict.INVALID}
+
+
+def test_the_golden_of_another_student(golden_folder: Path) -> None:
+    subject = student_with_golden(golden_folder)
+    subject.name = "another"
+    assert not_passing(subject) == {
+        "accuracy": Verdict.INVALID,
+        "matches_golden": Verdict.INVALID,
+    }
+
+
+def test_a_missing_golden_is_no_pass(tmp_path: Path) -> None:
+    assert not_passing(student_with_golden(tmp_path)) == {
+        "accuracy": Verdict.INVALID,
+        "matches_golden": Verdict.INVALID,
+    }
+    assert not_passing(dataset_with_golden(tmp_path)) == {"dataset_coverage": Verdict.INVALID}
+
+
+# Data
+
+
+def test_one_nan_force(golden_folder: Path) -> None:
+    def poisoned(structures: Iterator[Structure]) -> Iterator[Structure]:
+        for index, structure in enumerate(structures):
+            if index == 3 and structure.forces is not None:
+                structure.forces[0, 0] = np.nan
+            yield structure
+
+    path = golden_folder / "nan.h5"
+    write_dataset(path, poisoned(iter(Dataset(DATASET))), metadata={})
+    assert not_passing(dataset_with_golden(golden_folder, path)) == {"dataset_valid": Verdict.FAIL}
+
+
+def test_data_that_lost_every_hydrogen_before_it_was_labelled(golden_folder: Path) -> None:
+    def without_hydrogen(structures: Iterator[Structure]) -> Iterator[Structure]:
+        """Labels stay consistent; forces that do not add up are for `dataset_valid` to find."""
+        for structure in structures:
+            kept = structure.numbers != 1
+            if kept.sum() > 1 and structure.forces is not None:  # atoms alone would be duplicates
+                forces = structure.forces[kept]
+                yield replace(
+                    structure,
+                    numbers=structure.numbers[kept],
+                    positions=structure.positions[kept],
+                    forces=forces - forces.mean(axis=0),
+                )
+
+    path = golden_folder / "heavy.h5"
+    write_dataset(path, without_hydrogen(iter(Dataset(DATASET))), metadata={})
+    subject: Subject = dataset_with_golden(golden_folder, path)
+    assert not_passing(subject) == {"dataset_coverage": Verdict.FAIL}
+
+
+def test_most_structures_with_chlorine_are_gone(golden_folder: Path) -> None:
+    def thinned(structures: Iterator[Structure]) -> Iterator[Structure]:
+        kept = 0
+        for structure in structures:
+            if 17 in structure.numbers:
+                kept += 1
+                if kept > 2:
+                    continue
+            yield structure
+
+    path = golden_folder / "thinned.h5"
+    write_dataset(path, thinned(iter(Dataset(DATASET))), metadata={})
+    assert not_passing(dataset_with_golden(golden_folder, path)) == {
+        "dataset_coverage": Verdict.FAIL
+    }

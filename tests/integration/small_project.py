@@ -1,0 +1,109 @@
+"""A project in miniature: a random student of a few hundred weights, a data set, and settings."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from mlffd.checkpoints.writing import save_checkpoint
+from mlffd.checks import probes
+from mlffd.students import Student, build
+from mlffd.structures.dataset import write_dataset
+from mlffd.structures.structure import Structure
+
+SETTINGS = """\
+[students.small]
+checkpoint = "small.pt"
+golden = "golden/small.json"
+dataset = "data"
+elements = ["H", "C", "N", "O"]
+nve_picoseconds = 0.02
+
+[datasets.data]
+path = "data.h5"
+golden = "golden/data.json"
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The files of a project.
+
+    Attributes:
+        folder: that holds them.
+        settings: its mlffd.toml.
+        checkpoint: of the only student, ``small``.
+        dataset: the only one, ``data``.
+        record: the student's golden; not there before it is accepted.
+    """
+
+    folder: Path
+    settings: Path
+    checkpoint: Path
+    dataset: Path
+    record: Path
+
+    def files(self) -> set[str]:
+        """Everything that is there, relative to the folder."""
+        return {str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()}
+
+
+def make_project(folder: Path) -> Project:
+    project = Project(
+        folder,
+        folder / "mlffd.toml",
+        folder / "small.pt",
+        folder / "data.h5",
+        folder / "golden" / "small.json",
+    )
+    project.settings.write_text(SETTINGS, encoding="utf-8")
+    save_student(project.checkpoint)
+    write_dataset(project.dataset, labelled_structures(), metadata={"method": "random numbers"})
+    return project
+
+
+def small_student(*, revision: int = 2) -> Student:
+    config = {"hidden_dim": 8, "num_interactions": 1, "num_rbf": 4, "max_z": 20}
+    torch.manual_seed(revision)
+    return build("StudentForceField", {**config, "revision": revision})
+
+
+def save_student(path: Path, student: Student | None = None) -> None:
+    """Write a student that claims to know hydrogen, carbon, nitrogen and oxygen."""
+    save_checkpoint(path, student or small_student(), elements=[1, 6, 7, 8], training={})
+
+
+def shift_energies(project: Project, by: float) -> None:
+    """Change the student: every atom's energy by so many eV, forces by little or nothing."""
+    student = small_student()
+    with torch.no_grad():
+        student.get_parameter("energy_head.4.bias").add_(by)
+    save_student(project.checkpoint, student)
+
+
+def labelled_structures(count: int = 12) -> list[Structure]:
+    """Rattled molecules; the labels are only numbers."""
+    generator = np.random.default_rng(1)
+    molecules = probes.molecules(frozenset({1, 6, 7, 8}))
+    structures = []
+    for index in range(count):
+        molecule = probes.rattled(molecules[index % len(molecules)], seed=index)
+        forces = generator.normal(size=molecule.positions.shape)
+        structures.append(
+            replace(
+                molecule,
+                name=f"{molecule.name}-{index}",
+                energy=float(generator.normal()),
+                forces=forces - forces.mean(axis=0),
+            )
+        )
+    return structures
+
+
+def break_splits(dataset: Path) -> None:
+    """Let the structures end after the last atom."""
+    with h5py.File(dataset, "r+") as file:
+        splits = file["structures/atomic_numbers_splits"]
+        splits[-1] = splits[-1] + 5

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mlffd import __version__
+from mlffd.distill.commands import distill, generate, label
 from mlffd.errors import InputError
 from mlffd.report.destination import require_writable
 from mlffd.report.text import printable
@@ -27,6 +28,9 @@ golden_app = typer.Typer(help="Review and accept expected results.", no_args_is_
 data_app = typer.Typer(help="Look into, check, convert and make data sets.", no_args_is_help=True)
 app.add_typer(golden_app, name="golden")
 app.add_typer(data_app, name="data")
+data_app.command()(generate)
+data_app.command()(label)
+app.command()(distill)
 
 Config = Annotated[
     Path | None,
@@ -102,12 +106,14 @@ def check(
             subjects or [], settings, device=device, elements=_parse_elements(elements)
         )
         cases, omissions = plan(chosen, only or [])
+    errors = Console(stderr=True)
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.completed}/{task.total} {task.description}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=errors,
         transient=True,
+        disable=not errors.is_terminal,  # a log would keep an empty line of it
     ) as progress:
         task = progress.add_task("", total=len(cases))
         done = itertools.count()

@@ -64,8 +64,8 @@ def make_project(folder: Path) -> Project:
     return project
 
 
-def small_student(*, revision: int = 2) -> Student:
-    config = {"hidden_dim": 8, "num_interactions": 1, "num_rbf": 4, "max_z": 20}
+def small_student(*, revision: int = 2, interactions: int = 1) -> Student:
+    config = {"hidden_dim": 8, "num_interactions": interactions, "num_rbf": 4, "max_z": 20}
     torch.manual_seed(revision)
     return build("StudentForceField", {**config, "revision": revision})
 
@@ -76,7 +76,7 @@ def save_student(path: Path, student: Student | None = None) -> None:
 
 
 def shift_energies(project: Project, by: float) -> None:
-    """Change the student: every atom's energy by so many eV, forces by little or nothing."""
+    """Change the student: the energy of every atom by so many eV, forces not at all."""
     student = small_student()
     with torch.no_grad():
         student.get_parameter("energy_head.4.bias").add_(by)

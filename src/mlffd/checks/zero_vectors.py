@@ -11,7 +11,7 @@ from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential, collate_for, predict
 from mlffd.structures.structure import Structure
 
-#: Å. With epsilon = 1e-6 Å² under the root a force may change by 1e6 eV/Å per Å and still be smooth:
+#: Å. With epsilon = 1e-6 Å² under the root, forces may change by 1e6 eV/Å per Å and be smooth:
 #: over this step by 1e-4 eV/Å. A kink changes it by as much as over any other step.
 _STEP = 1e-10
 _DIRECTIONS = 32

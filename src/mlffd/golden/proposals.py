@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlffd.errors import InputError
 from mlffd.files import write_text_atomically
@@ -168,7 +168,7 @@ class _Arrays(_Strict):
     names: tuple[str, ...]
     energy: list[float]
     forces: list[tuple[float, float, float]]
-    splits: list[int]
+    splits: list[Annotated[int, Field(ge=0, lt=2**63)]]
 
 
 class _StudentRow(_Strict):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from mlffd.errors import InputError
 
@@ -135,7 +135,7 @@ class DatasetRecord(_Strict):
     subject: str
     fingerprint: Fingerprint
     structures: PositiveInt
-    periodic: int
+    periodic: NonNegativeInt
     largest: PositiveInt
     elements: dict[str, ElementCount]
     provenance: dict[str, Any]

@@ -6,8 +6,8 @@ from mlffd.golden.metrics import METRICS, metric_terms
 from mlffd.golden.records import (
     EnvironmentEntry,
     Metric,
-    PredictionTolerance,
     Predictions,
+    PredictionTolerance,
     StudentGolden,
     StudentRecord,
 )
@@ -51,7 +51,10 @@ def scaled(structures, predictions, factor):
     """Predictions whose every error is ``factor`` times that of others."""
     return Predictions.concatenate(
         list(predictions.names),
-        [s.energy + factor * (e - s.energy) for s, e in zip(structures, predictions.energy)],
+        [
+            s.energy + factor * (e - s.energy)
+            for s, e in zip(structures, predictions.energy, strict=True)
+        ],
         [
             s.forces + factor * (predictions.forces_of(i) - s.forces)
             for i, s in enumerate(structures)

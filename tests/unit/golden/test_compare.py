@@ -35,9 +35,7 @@ def test_rounding_is_no_change():
     assert {c.status for c in compare(rounded)} == {Status.PASS}
 
 
-@pytest.mark.parametrize(
-    ("factor", "status"), [(1.01, Status.REGRESSED), (0.99, Status.IMPROVED)]
-)
+@pytest.mark.parametrize(("factor", "status"), [(1.01, Status.REGRESSED), (0.99, Status.IMPROVED)])
 def test_a_percent_on_every_structure_is_significant(factor, status):
     found = compare(scaled(STRUCTURES, BASELINE, factor))
 

@@ -23,7 +23,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("records")
 
 
-@given(energy=arrays(np.float64, 3, elements=FINITE), forces=arrays(np.float64, 15, elements=FINITE))
+@given(
+    energy=arrays(np.float64, 3, elements=FINITE), forces=arrays(np.float64, 15, elements=FINITE)
+)
 def test_predictions_survive_both_files_bit_for_bit(folder, energy, forces):
     predictions = Predictions(
         ("H2", "é ½", ""), energy, forces.reshape(5, 3), np.array([0, 2, 3, 5], dtype=np.int64)
@@ -105,7 +107,7 @@ def test_a_direction_that_nothing_honours_is_refused():
         Metric(**{**good, "direction": "higher"})
 
 
-@pytest.mark.parametrize("name", ["../tiny.npz", "/tmp/tiny.npz", "a\\b.npz", "tiny.pkl", ".npz\n"])
+@pytest.mark.parametrize("name", ["../tiny.npz", "/etc/tiny.npz", "a\\b.npz", "tiny.pkl", ".npz\n"])
 def test_a_record_names_arrays_beside_itself_only(name):
     with pytest.raises(ValidationError, match="predictions_file"):
         make_record(STRUCTURES, PREDICTIONS, predictions_file=name)
@@ -116,7 +118,9 @@ def test_the_most_specific_entry_holds_and_the_cpu_stands_in():
     keys = ("cuda:sm_90", "cuda")
 
     def chosen(*environments):
-        record = make_record(STRUCTURES, PREDICTIONS, environments=dict.fromkeys(environments, entry))
+        record = make_record(
+            STRUCTURES, PREDICTIONS, environments=dict.fromkeys(environments, entry)
+        )
         return record.entry(keys)[0]
 
     assert chosen("cpu", "cuda", "cuda:sm_90") == "cuda:sm_90"
@@ -128,7 +132,7 @@ def test_no_entry_at_all_is_an_error_that_says_what_there_is():
     entry = make_entry(STRUCTURES, PREDICTIONS)
     record = make_record(STRUCTURES, PREDICTIONS, environments={"cuda:sm_80": entry})
 
-    with pytest.raises(InputError, match="tiny: no entry for cuda:sm_90, cuda or cpu.*cuda:sm_80"):
+    with pytest.raises(InputError, match=r"tiny: no entry for cuda:sm_90, cuda or cpu.*cuda:sm_80"):
         record.entry(("cuda:sm_90", "cuda"))
 
 

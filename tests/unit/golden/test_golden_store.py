@@ -189,7 +189,7 @@ def test_an_array_is_missing(path):
     np.savez(buffer, energy=OLD.energy)
     replace_arrays(path, buffer.getvalue())
 
-    with pytest.raises(InputError, match="not golden predictions.*names"):
+    with pytest.raises(InputError, match=r"not golden predictions.*names"):
         read_student_record(path)
 
 
@@ -223,9 +223,9 @@ def test_dying_before_the_old_arrays_are_removed_leaves_the_new_golden_whole(pat
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(path):
     before = sorted(path.parent.iterdir())
     entry = make_record(STRUCTURES, NEW).environments["cpu"]
-    broken = entry.model_copy(update={"provenance": {"threads": float("nan")}})
+    broken = entry.model_copy(update={"provenance": {"threads": object()}})
 
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(ValueError, match="serialize"):
         write(path, NEW, environments={"cpu": broken})
 
     assert sorted(path.parent.iterdir()) == before
@@ -283,5 +283,5 @@ def test_of_many_problems_the_first_are_told(path):
     document |= {f"key{i:02}": i for i in range(50)}
     path.write_text(json.dumps(document), encoding="utf-8")
 
-    with pytest.raises(InputError, match="key00: .*; and 40 more$"):
+    with pytest.raises(InputError, match=r"key00: .*; and 40 more$"):
         read_student_record(path)

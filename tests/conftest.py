@@ -6,6 +6,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+#: Runs pytest within a test: how the plugin is tested.
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parent.parent
 UPSTREAM = ROOT.parent / "shared" / "upstream"
 

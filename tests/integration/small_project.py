@@ -9,9 +9,9 @@ import torch
 
 from mlffd.checkpoints.writing import save_checkpoint
 from mlffd.checks import probes
-from mlffd.students import Student, build
 from mlffd.structures.dataset import write_dataset
 from mlffd.structures.structure import Structure
+from mlffd.students import Student, build
 
 SETTINGS = """\
 [students.small]
@@ -29,21 +29,28 @@ golden = "golden/data.json"
 
 @dataclass(frozen=True)
 class Project:
-    """The files of a project.
-
-    Attributes:
-        folder: that holds them.
-        settings: its mlffd.toml.
-        checkpoint: of the only student, ``small``.
-        dataset: the only one, ``data``.
-        record: the student's golden; not there before it is accepted.
-    """
+    """The files of a project in a folder."""
 
     folder: Path
-    settings: Path
-    checkpoint: Path
-    dataset: Path
-    record: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "mlffd.toml"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The only student, ``small``."""
+        return self.folder / "small.pt"
+
+    @property
+    def dataset(self) -> Path:
+        """The only data set, ``data``."""
+        return self.folder / "data.h5"
+
+    @property
+    def record(self) -> Path:
+        """The student's golden; not there before it is accepted."""
+        return self.folder / "golden" / "small.json"
 
     def files(self) -> set[str]:
         """Everything that is there, relative to the folder."""
@@ -51,13 +58,7 @@ class Project:
 
 
 def make_project(folder: Path) -> Project:
-    project = Project(
-        folder,
-        folder / "mlffd.toml",
-        folder / "small.pt",
-        folder / "data.h5",
-        folder / "golden" / "small.json",
-    )
+    project = Project(folder)
     project.settings.write_text(SETTINGS, encoding="utf-8")
     save_student(project.checkpoint)
     write_dataset(project.dataset, labelled_structures(), metadata={"method": "random numbers"})

@@ -268,9 +268,10 @@ class StudentForceField(Student):
         low, high = np.float32(-EMBEDDING_BOUND), np.float32(EMBEDDING_BOUND)
         spacing = float(high - low) / 2.0**24
         steps = (rows.astype(np.float64) - float(low)) / spacing
-        rounding = np.spacing(np.abs(rows)).astype(np.float64) / 2.0 / spacing + 1e-6
-        # Not every entry can tell: those above 1 are rounded more coarsely than the grid.
-        on_grid = (np.abs(steps - np.round(steps)) <= rounding).all(axis=1)
+        with np.errstate(invalid="ignore"):  # of infinite entries, which are on no grid
+            rounding = np.spacing(np.abs(rows)).astype(np.float64) / 2.0 / spacing + 1e-6
+            # Not every entry can tell: those above 1 are rounded more coarsely than the grid.
+            on_grid = (np.abs(steps - np.round(steps)) <= rounding).all(axis=1)
         if not on_grid.any():
             return None
         return frozenset(int(z) for z in np.flatnonzero(~on_grid))

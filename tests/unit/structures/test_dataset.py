@@ -158,7 +158,10 @@ def test_a_data_set_travels_to_other_processes(labelled_file, structures, monkey
         assert_same_structures(list(copy), structures)
 
 
-def test_a_stored_structure_without_a_name_is_called_by_its_index(labelled_file):
+def test_a_structure_without_a_name_is_called_by_its_index(labelled_file):
+    edit_column(labelled_file, "structures/names", 1, b"")
+    with Dataset(labelled_file) as dataset:
+        assert [s.name for s in dataset[:3]] == ["molecule-0", "1", "molecule-2"]
     replace_column(labelled_file, "structures/names", None)
     with Dataset(labelled_file) as dataset:
         assert [s.name for s in dataset[:3]] == ["0", "1", "2"]

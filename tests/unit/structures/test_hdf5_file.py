@@ -75,7 +75,7 @@ def test_a_damaged_byte_shows_when_the_column_is_unpacked(labelled_file, column)
             list(dataset)
 
     for read in (read_all, validate_dataset):
-        with pytest.raises(InputError, match="labelled.h5: cannot be read as HDF5"):
+        with pytest.raises(InputError, match=r"labelled.h5: cannot be read as HDF5"):
             read(labelled_file)
 
 

@@ -1,0 +1,328 @@
+"""The pytest plugin: what it adds to a session with an ``mlffd.toml``, and to others nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from small_project import Project
+
+from mlffd.checks.cases import configured_subjects, plan
+from mlffd.checks.proposing import propose
+from mlffd.checks.run import run_cases
+from mlffd.cli import main
+from mlffd.config import load_settings
+from mlffd.report.json_report import write_json
+
+FAST = "loads or finite_weights or net_force or dataset_valid"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everything_is_imported(template, tmp_path_factory) -> None:
+    """A session within this process forgets what it was the first to import.
+
+    Parts of torch that are imported on first use cannot be imported a second time.
+    """
+    subjects = configured_subjects(load_settings(template / "mlffd.toml"))
+    cases, omissions = plan(subjects, ["loading", "net_force_and_torque", "data"])
+    write_json(run_cases(cases, omissions), tmp_path_factory.mktemp("warm") / "run.json")
+    for subject in subjects:
+        propose(subject)
+
+
+@pytest.fixture
+def project(template, pytester, monkeypatch) -> Project:
+    """A small project in the folder in which pytester runs pytest."""
+    # What the plugin sets in this process is undone; it leaves alone what somebody else has set.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shutil.copytree(template, pytester.path, dirs_exist_ok=True)
+    return Project(pytester.path)
+
+
+def evidence_of(project: Project, name: str = "run.json") -> dict[tuple[str, str], str]:
+    document = json.loads((project.folder / name).read_text())
+    return {(e["subject"], e["check"]): e["verdict"] for e in document["evidence"]}
+
+
+def accept(monkeypatch, proposed: str) -> object:
+    """The exit code of ``mlffd golden accept``."""
+    arguments = ["golden", "accept", "--proposed", proposed, "--reason", "for a test"]
+    monkeypatch.setattr(sys, "argv", ["mlffd", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+# --- sessions that have nothing to do with mlffd
+
+
+def test_importing_the_plugin_imports_nothing_heavy():
+    code = "import mlffd.pytest_plugin, sys; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert modules.returncode == 0, modules.stderr
+    assert "mlffd.pytest_plugin" in modules.stdout.split()
+    assert not {"torch", "numpy", "ase", "pydantic", "h5py"} & set(modules.stdout.split())
+
+
+def test_a_session_without_settings_is_left_alone(pytester, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    pytester.makepyfile(
+        """
+        import os, sys
+
+        def test_untouched():
+            assert "mlffd.pytest_plugin" in sys.modules
+            assert "torch" not in sys.modules
+            assert "pydantic" not in sys.modules
+            assert "OMP_NUM_THREADS" not in os.environ
+        """
+    )
+    result = pytester.runpytest_subprocess("-n", "2")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*mlffd:*")
+
+
+@pytest.mark.parametrize("option", ["--mlffd", "--mlffd-json=x.json", "--mlffd-propose=x.json"])
+def test_options_need_settings(pytester, option):
+    result = pytester.runpytest_inprocess(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option.split('=')[0]}: *mlffd.toml does not exist"])
+
+
+# --- what is collected
+
+
+def test_settings_alone_change_no_session(project, pytester):
+    """Only ``--mlffd`` adds tests."""
+    pytester.makepyfile("def test_own(): pass")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=1)
+
+
+def test_one_test_for_each_subject_and_check(project, pytester):
+    result = pytester.runpytest_inprocess("--mlffd", "--collect-only", "-q")
+    lines = [line for line in result.outlines if line.startswith("mlffd.toml::")]
+    assert len(lines) == len(set(lines)) == 21
+    for name in ("small-loads", "small-rotation_equivariance", "data-dataset_valid"):
+        assert f"mlffd.toml::{name}" in lines
+    assert "mlffd.toml::data-loads" not in lines
+
+
+def test_the_same_cases_as_the_command(project, pytester):
+    cases = plan(configured_subjects(load_settings(project.settings))).cases
+    result = pytester.runpytest_inprocess("--mlffd", "--collect-only", "-q")
+    collected = [line for line in result.outlines if line.startswith("mlffd.toml::")]
+    assert collected == [f"mlffd.toml::{case.id}" for case in cases]
+
+
+def test_own_tests_and_cases_run_together(project, pytester):
+    pytester.makepyfile(test_own="def test_loads_of_fun(): pass")
+    result = pytester.runpytest_inprocess("--mlffd", "-k", "loads")
+    result.assert_outcomes(passed=2, deselected=20)
+
+
+def test_one_case_can_be_run_by_its_id(project, pytester):
+    result = pytester.runpytest_inprocess("--mlffd", "mlffd.toml::small-loads")
+    result.assert_outcomes(passed=1)
+
+
+def test_settings_in_folders_below_are_somebody_elses(project, pytester):
+    below = project.folder / "below"
+    below.mkdir()
+    (below / "mlffd.toml").write_text("[students.other]\ncheckpoint = '../small.pt'\n")
+    result = pytester.runpytest_inprocess("--mlffd", ".", "--collect-only", "-q")
+    assert not any("other" in line for line in result.outlines)
+
+
+def test_concerns_are_markers(project, pytester):
+    result = pytester.runpytest_inprocess(
+        "--mlffd", "--strict-markers", "-m", "mlffd_physics", "--collect-only", "-q"
+    )
+    chosen = [line for line in result.outlines if line.startswith("mlffd.toml::")]
+    assert "mlffd.toml::small-permutation_invariance" in chosen
+    assert "mlffd.toml::small-loads" not in chosen
+
+
+def test_the_header_names_what_is_under_test(project, pytester):
+    result = pytester.runpytest_inprocess("--collect-only")
+    result.stdout.fnmatch_lines(["mlffd: students: small (small.pt); data sets: data (data.h5)"])
+
+
+def test_bad_settings_are_a_collection_error_that_says_where(project, pytester):
+    project.settings.write_text("[students.small]\nchekpoint = 'small.pt'\n")
+    result = pytester.runpytest_inprocess("--mlffd")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*ERROR collecting mlffd.toml*", "*mlffd.toml: *students.small.chekpoint: unknown key*"]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+# --- outcomes
+
+
+def test_a_failure_shows_its_evidence_and_meaning_without_a_traceback(project, pytester):
+    content = project.settings.read_text()
+    project.settings.write_text(
+        content.replace("nve_picoseconds = 0.02", "nve_picoseconds = 0.02\nparameters = 5")
+    )
+    result = pytester.runpytest_inprocess("--mlffd", "-k", "parameter_count or loads")
+    result.assert_outcomes(passed=1, failed=1, deselected=19)
+    result.stdout.fnmatch_lines(
+        [
+            "*small-parameter_count*",
+            "small: parameter_count: fail: * parameters, 5 declared",
+            "  difference: * (limit 0)",
+            "If this fails, it probably means that another student was saved under this name*",
+        ]
+    )
+    output = result.stdout.str()
+    assert "Traceback" not in output
+    assert "pytest_plugin.py" not in output
+
+
+def test_what_cannot_be_measured_fails_too(project, pytester):
+    result = pytester.runpytest_inprocess("--mlffd", "-k", "matches_golden")
+    result.assert_outcomes(failed=1, deselected=20)
+    result.stdout.fnmatch_lines(["small: matches_golden: invalid: *", "mlffd: 1 cases: 1 invalid"])
+
+
+def test_the_report_is_that_of_the_command(project, pytester):
+    result = pytester.runpytest_inprocess("--mlffd", "-k", FAST, "--mlffd-json=run.json")
+    result.assert_outcomes(passed=4, deselected=17)
+    document = json.loads((project.folder / "run.json").read_text())
+    assert set(document) == {"verdict", "exit_code", "environment", "evidence", "omitted"}
+    assert (document["verdict"], document["exit_code"]) == ("pass", 0)
+    assert set(evidence_of(project)) == {
+        ("small", "loads"),
+        ("small", "finite_weights"),
+        ("small", "net_force_and_torque"),
+        ("data", "dataset_valid"),
+    }
+
+
+def test_what_does_not_concern_a_subject_is_in_the_report(project, pytester):
+    project.settings.write_text("[students.small]\ncheckpoint = 'small.pt'\n")
+    pytester.runpytest_inprocess("--mlffd", "-k", "loads", "--mlffd-json=run.json")
+    omitted = json.loads((project.folder / "run.json").read_text())["omitted"]
+    assert ("small", "accuracy") in {(o["subject"], o["check"]) for o in omitted}
+
+
+def test_workers_give_the_same_outcomes_one_report_and_one_set_of_proposals(
+    project, pytester, monkeypatch
+):
+    selection = ["--mlffd", "-k", f"{FAST} or matches_golden or coverage"]
+    alone = pytester.runpytest_inprocess(*selection, "--mlffd-json=alone.json")
+    # Each worker gets its share of the cores, unless somebody has decided otherwise.
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    pytester.makepyfile("import os\ndef test_loads(): assert os.environ['OMP_NUM_THREADS'] == '3'")
+    outputs = ["--mlffd-json=shared.json", "--mlffd-propose=new.json"]
+    shared = pytester.runpytest_inprocess(*selection, "-n", "2", *outputs)
+    assert alone.parseoutcomes() == {"passed": 5, "failed": 2, "deselected": 14}
+    assert shared.parseoutcomes() == {"passed": 6, "failed": 2}
+    assert evidence_of(project, "shared.json") == evidence_of(project, "alone.json")
+    assert len(evidence_of(project, "shared.json")) == 7
+    assert accept(monkeypatch, "new.json") == 0
+
+
+def test_a_number_of_threads_that_was_chosen_is_kept(project, pytester, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    pytester.makepyfile("import os\ndef test_it(): assert os.environ['OMP_NUM_THREADS'] == '5'")
+    pytester.runpytest_inprocess("-n", "1").assert_outcomes(passed=1)
+
+
+def test_a_case_that_ends_before_it_has_measured_makes_the_report_invalid(project, pytester):
+    """As when a worker dies: what is left must not pass for the whole."""
+    pytester.makeconftest(
+        """
+        def pytest_runtest_setup(item):
+            if "finite" in item.name:
+                raise RuntimeError("out of memory")
+        """
+    )
+    pytester.runpytest_inprocess("--mlffd", "-k", FAST, "--mlffd-json=run.json")
+    assert evidence_of(project)["small", "loads"] == "pass"
+    assert evidence_of(project)["small", "finite_weights"] == "invalid"
+    assert json.loads((project.folder / "run.json").read_text())["exit_code"] == 3
+
+
+def test_a_session_that_stops_early_makes_the_report_invalid(project, pytester):
+    pytester.makepyfile(test_own="def test_loads(): assert False")
+    pytester.runpytest_inprocess(
+        "--mlffd", "-x", "-k", "loads", "test_own.py", "--mlffd-json=run.json"
+    )
+    assert set(evidence_of(project).values()) == {"invalid"}
+
+
+@pytest.mark.parametrize("option", ["--mlffd-json", "--mlffd-propose"])
+def test_a_destination_that_is_not_there_is_refused_at_once(project, pytester, option):
+    result = pytester.runpytest_inprocess("--mlffd", f"{option}=absent/run.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option}: absent/run.json: the folder * does not exist"])
+
+
+# --- cases in test files
+
+
+def test_cases_can_be_tests_of_a_file(project, pytester):
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+        from mlffd.testing import parametrize_with_checks
+
+        @parametrize_with_checks("loading", config=Path(__file__).parent / "mlffd.toml")
+        def test_loading(mlffd_case, mlffd_gate):
+            mlffd_gate(mlffd_case)
+        """
+    )
+    result = pytester.runpytest_inprocess("-v", "-m", "mlffd_loading", "--mlffd-json=run.json")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*::test_loading?small-loads? PASSED*"])
+    assert ("small", "loads") in evidence_of(project)
+
+
+def test_a_test_file_without_cases_is_an_error(project, pytester):
+    project.settings.write_text("")
+    pytester.makepyfile(
+        """
+        from mlffd.testing import parametrize_with_checks
+
+        @parametrize_with_checks("physics", config="mlffd.toml")
+        def test_physics(mlffd_case, mlffd_gate):
+            mlffd_gate(mlffd_case)
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*UsageError: nothing to check*"])
+
+
+# --- goldens
+
+
+def test_a_run_proposes_goldens_and_writes_none(project, pytester, monkeypatch):
+    selection = ["--mlffd", "-k", "matches_golden or accuracy or coverage"]
+    before = project.files()
+    options = ["--mlffd-propose=new.json", "-p", "no:cacheprovider"]
+    first = pytester.runpytest_inprocess(*selection, *options)
+    first.assert_outcomes(passed=1, failed=3, deselected=17)
+    assert project.files() - before == {"new.json"}
+    assert accept(monkeypatch, "new.json") == 0
+    pytester.runpytest_inprocess(*selection).assert_outcomes(passed=4, deselected=17)
+
+
+def test_proposals_of_a_run_that_left_something_out_are_not_accepted(
+    project, pytester, monkeypatch, capsys
+):
+    pytester.runpytest_inprocess("--mlffd", "-k", "dataset_coverage", "--mlffd-propose=new.json")
+    before = project.files()
+    capsys.readouterr()
+    assert accept(monkeypatch, "new.json") == 2
+    assert "incomplete run, without: small" in capsys.readouterr().err
+    assert project.files() == before

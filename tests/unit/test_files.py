@@ -1,0 +1,116 @@
+import os
+import re
+import stat
+import threading
+
+import pytest
+
+from mlffd.errors import InputError
+from mlffd.files import write_atomically, write_text_atomically
+
+
+def test_the_text_is_written_in_utf8(tmp_path):
+    write_text_atomically(tmp_path / "a.txt", "1 Å\n")
+
+    assert (tmp_path / "a.txt").read_bytes() == "1 Å\n".encode()
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a longer text that was there before")
+
+    write_text_atomically(path, "new")
+
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail(aside):
+        aside.write_text("half of the n")
+        raise error
+
+    with pytest.raises(error):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(aside):
+        aside.write_text("new")
+        assert path.read_text() == "old"
+        assert aside.parent == path.parent  # a rename between file systems would not be atomic
+        assert aside.suffix == path.suffix  # some writers choose the format by it
+
+    write_atomically(path, write)
+    assert path.read_text() == "new"
+
+
+def test_a_writer_may_replace_the_file_it_is_given(tmp_path):
+    def write(aside):
+        aside.unlink()
+        aside.write_text("new")
+
+    write_atomically(tmp_path / "a.txt", write)
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+def test_a_writer_that_writes_nothing_leaves_an_empty_file(tmp_path):
+    write_atomically(tmp_path / "a.txt", lambda aside: None)
+
+    assert (tmp_path / "a.txt").read_bytes() == b""
+
+
+def test_a_missing_folder_is_an_input_error(tmp_path):
+    path = tmp_path / "none" / "a.txt"
+
+    with pytest.raises(InputError, match=f"{re.escape(str(path))}: cannot write here: No such"):
+        write_text_atomically(path, "new")
+
+
+def test_a_file_in_place_of_the_folder_is_an_input_error(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="cannot write here: Not a directory"):
+        write_text_atomically(tmp_path / "file" / "a.txt", "new")
+
+
+def test_a_folder_in_place_of_the_file_is_an_input_error(tmp_path):
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(InputError, match="folder: cannot be replaced: Is a directory"):
+        write_text_atomically(tmp_path / "folder", "new")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_others_may_read_it_as_any_file(tmp_path, umask, expected):
+    before = os.umask(umask)
+    try:
+        write_text_atomically(tmp_path / "a.txt", "new")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == expected
+
+
+def test_many_writers_at_once_leave_one_whole_file(tmp_path):
+    path = tmp_path / "a.txt"
+    texts = [str(n) * 10_000 for n in range(8)]
+    threads = [threading.Thread(target=write_text_atomically, args=(path, t)) for t in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert path.read_text() in texts
+    assert os.listdir(tmp_path) == ["a.txt"]

@@ -26,7 +26,7 @@ Change = Callable[[Batch, Prediction], Prediction]
 def healthy_student(path: Path = CHECKPOINT) -> StudentSubject:
     """The shipped student as one that is new: without a golden, every fault is its own.
 
-    The dynamics are short: long enough for the faults here, and for a suite that is run often.
+    The dynamics are as short as they can be and still tell a drift from a vibration.
     """
     return StudentSubject(name="student", path=path, nve_picoseconds=0.1)
 

@@ -14,11 +14,11 @@ from mlffd.checks.evidence import Verdict
 from mlffd.checks.proposing import propose
 from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
 from mlffd.golden.proposals import accept
-from mlffd.students.student_force_field import StudentForceField
 from mlffd.structures.batch import Batch
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import Structure
+from mlffd.students.student_force_field import StudentForceField
 
 BROMINE = 35
 
@@ -31,13 +31,14 @@ def resaved(folder: Path, student: torch.nn.Module) -> Path:
     return path
 
 
-@pytest.fixture
-def golden_folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Goldens of the shipped student and data set, as they are now."""
-    for subject in (student_with_golden(tmp_path), dataset_with_golden(tmp_path)):
+    folder = tmp_path_factory.mktemp("golden")
+    for subject in (student_with_golden(folder), dataset_with_golden(folder)):
         assert subject.golden_path is not None
         accept(propose(subject), subject.golden_path, reason="a baseline for planted faults")
-    return tmp_path
+    return folder
 
 
 def student_with_golden(folder: Path, checkpoint: Path = CHECKPOINT) -> StudentSubject:
@@ -122,7 +123,7 @@ def test_worse_weights_lose_accuracy_and_cannot_match(golden_folder: Path) -> No
     with torch.no_grad():
         for parameter in student.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            parameter += 0.1 * parameter.abs().mean() * noise
+            parameter.add_(0.1 * parameter.abs().mean() * noise)
     path = resaved(golden_folder, student)
     found = not_passing(student_with_golden(golden_folder, path))
     # New weights are not held against old predictions, but may not pass unreviewed either.

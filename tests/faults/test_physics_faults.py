@@ -21,7 +21,6 @@ from planting import (
 from torch import Tensor
 
 from mlffd.checks.evidence import Verdict
-from mlffd.runtimes.eager import EagerPotential
 from mlffd.structures.batch import Batch
 from mlffd.structures.prediction import Prediction
 from mlffd.students import student_force_field

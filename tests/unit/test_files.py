@@ -13,7 +13,7 @@ def test_the_text_is_written_in_utf8(tmp_path):
     write_text_atomically(tmp_path / "a.txt", "1 Å\n")
 
     assert (tmp_path / "a.txt").read_bytes() == "1 Å\n".encode()
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_an_old_file_is_replaced(tmp_path):
@@ -37,7 +37,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     with pytest.raises(error):
         write_atomically(path, fail)
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
@@ -88,7 +88,7 @@ def test_a_folder_in_place_of_the_file_is_an_input_error(tmp_path):
 
     with pytest.raises(InputError, match="folder: cannot be replaced: Is a directory"):
         write_text_atomically(tmp_path / "folder", "new")
-    assert os.listdir(tmp_path) == ["folder"]
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
@@ -113,4 +113,4 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path):
         thread.join()
 
     assert path.read_text() in texts
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

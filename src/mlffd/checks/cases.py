@@ -47,7 +47,10 @@ class Case:
                 details={"traceback": traceback.format_exc()},
             )
         evidence = replace(evidence, subject=subject.name, check=name)
-        evidence = evidence.with_limits(subject.limits.get(name, {}))
+        try:
+            evidence = evidence.with_limits(subject.limits.get(name, {}))
+        except InputError as error:  # known only now, and no reason to lose the other evidence
+            evidence = replace(evidence, verdict=Verdict.INVALID, message=str(error))
         defect = subject.known_defects.get(name)
         return evidence if defect is None else hold_against(evidence, defect)
 
@@ -180,10 +183,12 @@ def named_subjects(
         InputError: neither a name nor a usable file.
     """
     configured = {s.name: s for s in configured_subjects(settings, device=device)}
-    subjects = [
-        configured[name] if name in configured else _subject_at(Path(name), device=device)
-        for name in (names or configured)
-    ]
+    subjects = []
+    for name in names or configured:
+        if name not in configured and not Path(name).exists():
+            known = ", ".join(configured) or "no names: there are no settings"
+            raise InputError(f"{name}: neither a file nor a name in the settings ({known})")
+        subjects.append(configured.get(name) or _subject_at(Path(name), device=device))
     _tell_apart(subjects)
     if elements is not None:
         for subject in subjects:

@@ -61,6 +61,8 @@ def refuse_mismatch(subject: Subject, proposal: Proposal) -> None:
     Raises:
         InputError: fingerprints of weights or data differ.
     """
+    if isinstance(subject, DatasetSubject) != isinstance(proposal, DatasetProposal):
+        raise InputError(f"{subject.name}: proposed as a {proposal.record.kind}: not accepted")
     if isinstance(subject, DatasetSubject):
         assert isinstance(proposal, DatasetProposal)
         pairs = [("data", proposal.record.fingerprint, subject.dataset.fingerprint)]

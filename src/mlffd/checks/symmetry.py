@@ -11,7 +11,7 @@ from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import StructurePrediction, predict
 from mlffd.structures.structure import FloatArray, Structure
 
-_ROTATIONS = 8
+_ROTATIONS = 32
 _SEED = 7
 
 
@@ -29,7 +29,7 @@ def _rotated(structure: Structure, matrix: FloatArray) -> Structure:
 def check_rotation_equivariance(subject: StudentSubject) -> Evidence:
     """Turning a structure leaves its energy as it is and turns its forces.
 
-    Molecules, and cells if the student knows them, in eight random orientations.
+    Molecules, and cells if the student knows them, in 32 random orientations.
 
     If this fails, it probably means that a layer mixes the x, y and z components of vector
     features by anything but a multiple of the identity, or treats one axis specially. Training

@@ -23,7 +23,7 @@ def generate(
 ) -> None:
     """Make structures without labels: train.h5, validation.h5 and golden.h5, by molecule.
 
-    Needs the label extra: pip install 'mlffd[label]'.
+    Needs RDKit and tblite, the label extra of mlffd.
     """
     from mlffd.distill.generate import FILES, generate_structures
     from mlffd.distill.molecules import load_molecules
@@ -46,8 +46,7 @@ def label(
 ) -> None:
     """Label structures with energies, forces and stresses of GFN2-xTB.
 
-    A structure without a label is left out and named. Needs the label extra:
-    pip install 'mlffd[label]'.
+    A structure without a label is left out and named. Needs tblite, the label extra of mlffd.
     """
     from mlffd.distill.teacher import label_all, provenance
     from mlffd.structures.dataset import Dataset, write_dataset
@@ -70,7 +69,7 @@ def distill(
     test: Annotated[Path, typer.Option(help="To report on, used for nothing else (HDF5)")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write")],
     size: Annotated[str, typer.Option(help="original, tiny or ultra_tiny")] = "ultra_tiny",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the structures")] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the structures")] = 80,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order")] = 0,
 ) -> None:
     """Train a student on labels and write its checkpoint, with metrics and provenance in it."""

@@ -9,7 +9,7 @@ import numpy as np
 from mlffd.checkpoints import save_checkpoint
 from mlffd.distill.evaluation import evaluate
 from mlffd.distill.train import Epoch, Recipe, require_labels, train_student
-from mlffd.environment import describe_environment
+from mlffd.environment import command_line, describe_environment
 from mlffd.structures.dataset import Dataset
 
 
@@ -74,6 +74,7 @@ def distill_checkpoint(
             "best_epoch": trained.best.number,
             "data": provenance,
             "metrics": metrics,
+            "command": command_line(),
             "environment": describe_environment(),
         },
     )

@@ -1,6 +1,5 @@
 """The teacher: GFN2-xTB (Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019))."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -101,11 +100,12 @@ def label(structure: Structure) -> Structure:
 def label_all(structures: Iterable[Structure]) -> Labelled:
     """Label what can be labelled.
 
+    Start Python with ``OMP_NUM_THREADS=1`` for labels that are the same bit for bit: with more
+    threads the last digits depend on their timing, and in here it is too late to decide.
+
     Raises:
         InputError: see `label`.
     """
-    # With more threads the last digits depend on their timing. Read when tblite is loaded.
-    os.environ["OMP_NUM_THREADS"] = "1"
     done = Labelled(structures=[], failures=[])
     for structure in structures:
         try:

@@ -24,9 +24,10 @@ def print_run(run: Run, console: Console) -> None:
     console.print(_table(run.evidence))
     for evidence in run.evidence:
         if evidence.verdict is not Verdict.PASS:
-            console.print(_finding(evidence))
+            # Whole lines, however long: a log is searched, and a terminal wraps by itself.
+            console.print(_finding(evidence), soft_wrap=True)
     if run.omissions:
-        console.print(_omissions(run.omissions))
+        console.print(_omissions(run.omissions), soft_wrap=True)
     console.print(_summary(run))
 
 

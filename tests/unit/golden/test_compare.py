@@ -46,7 +46,7 @@ def test_a_percent_on_every_structure_is_significant(factor, status):
 
 def test_other_errors_of_the_same_size_are_undecided_where_the_interval_is_wide():
     few = STRUCTURES[:8]
-    baseline, candidate = perturbed(few, 0.1, seed=1), perturbed(few, 0.1, seed=4)
+    baseline, candidate = perturbed(few, 0.1, seed=1), perturbed(few, 0.1, seed=2)
 
     found = compare_metrics(
         make_entry(few, baseline).metrics,
@@ -54,15 +54,15 @@ def test_other_errors_of_the_same_size_are_undecided_where_the_interval_is_wide(
         metric_terms(few, candidate),
     )
 
-    status = {c.metric: c.status for c in found}
-    change = next(c.change for c in found if c.metric == "energy_mae_per_atom")
-    assert change.low <= 0.0 < 0.1 < change.high
-    assert status["energy_mae_per_atom"] is Status.UNDECIDED
+    for comparison in found:
+        change = comparison.change
+        assert change.low < 0.0 < 0.1 < change.estimate < change.high  # it looks worse
+        assert comparison.status is Status.UNDECIDED
 
 
 def test_a_wide_tolerance_lets_the_same_interval_pass():
     few = STRUCTURES[:8]
-    baseline, candidate = perturbed(few, 0.1, seed=1), perturbed(few, 0.1, seed=4)
+    baseline, candidate = perturbed(few, 0.1, seed=1), perturbed(few, 0.1, seed=2)
 
     found = compare_metrics(
         make_entry(few, baseline, tolerance=10.0).metrics,
@@ -70,7 +70,7 @@ def test_a_wide_tolerance_lets_the_same_interval_pass():
         metric_terms(few, candidate),
     )
 
-    assert found[0].status is Status.PASS
+    assert {c.status for c in found} == {Status.PASS}
 
 
 def test_a_metric_without_golden_is_missing():

@@ -75,7 +75,8 @@ def test_the_text_is_strict_sorted_and_has_one_metric_a_line():
         (line,) = [line for line in text.splitlines() if f'"{name}"' in line]
         assert str(metric.value) in line
         assert metric.tolerance_reason in line
-        assert metric.reduction in line  # a reviewer reads "Å" and not "\u00c5"
+        assert metric.reduction in line
+        assert f'"unit": "{metric.unit}"' in line  # a reviewer reads Å and not \u00c5
 
 
 def test_a_changed_metric_is_one_changed_line():

@@ -126,5 +126,5 @@ def test_a_prediction_is_cut_at_the_right_atoms():
 
 
 def test_a_prediction_of_another_number_of_structures_is_refused():
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         split(Prediction(torch.zeros(3), torch.zeros(2, 3)), [Structure([1], np.zeros((1, 3)))] * 2)

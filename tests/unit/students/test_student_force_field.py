@@ -240,6 +240,22 @@ def test_energies_are_float64_whatever_the_network_is_in(make_student):
     assert prediction.forces.dtype is torch.float32
 
 
+@pytest.mark.parametrize("revision", [1, 2])
+def test_a_neighbour_without_scalar_features_sends_nothing(make_student, revision):
+    """In revision 2. The first revision forgot to multiply the directional message by them."""
+    student = make_student(revision=revision, num_interactions=1).double()
+    with torch.no_grad():
+        student.get_parameter("embedding.weight")[8] = 0.0
+
+    def energy_of_carbon(structure):
+        batch = collate([structure], student.cutoff)
+        return student.atomic_energies(batch.numbers, batch.vectors(), batch.edge_index)[0].item()
+
+    difference = abs(energy_of_carbon(pair(1.2)) - energy_of_carbon(LONE_ATOM))
+
+    assert difference < 1e-12 if revision == 2 else difference > 1e-6
+
+
 def pair(distance):
     return Structure([6, 8], np.array([[0.0, 0, 0], [0.36, 0.48, 0.8]]) * [[1], [distance]])
 

@@ -1,19 +1,11 @@
 import pytest
 import torch
+from ase.build import molecule
 
 from mlffd.structures.batch import collate
 from mlffd.structures.structure import Structure
 
-METHANE = Structure(
-    [6, 1, 1, 1, 1],
-    [
-        [0, 0, 0],
-        [0.63, 0.63, 0.63],
-        [-0.63, -0.63, 0.63],
-        [0.63, -0.63, -0.63],
-        [-0.63, 0.63, -0.63],
-    ],
-)
+METHANE = Structure.from_atoms(molecule("CH4"))
 
 
 def train(student, structure, optimizer):

@@ -28,9 +28,6 @@ golden_app = typer.Typer(help="Review and accept expected results.", no_args_is_
 data_app = typer.Typer(help="Look into, check, convert and make data sets.", no_args_is_help=True)
 app.add_typer(golden_app, name="golden")
 app.add_typer(data_app, name="data")
-data_app.command()(generate)
-data_app.command()(label)
-app.command()(distill)
 
 Config = Annotated[
     Path | None,
@@ -237,6 +234,11 @@ def data_convert(
     with _status("converting"):
         count = convert(source, target)
     typer.echo(f"{count} structures written to {target}")
+
+
+data_app.command()(generate)
+data_app.command()(label)
+app.command()(distill)
 
 
 def _parse_elements(text: str | None) -> frozenset[int] | None:

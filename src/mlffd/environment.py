@@ -1,6 +1,7 @@
 """Where and with what something was computed: written into every record and report."""
 
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def describe_commit(folder: Path) -> dict[str, Any]:
 
 def command_line() -> str:
     """How this process was called, without the path of the program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def now() -> str:

@@ -8,9 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 from ase.build import molecule
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
-from mlffd.errors import InputError
 from mlffd.structures.structure import FloatArray, Structure
 
 #: What the probe molecules consist of.
@@ -43,6 +42,8 @@ _MOLECULES = (
 _SYMMETRIC = ("CO2", "CH4", "SF6", "CF4", "CCl4", "CS2")
 
 _RATTLE = 0.05  # Å
+_FEW = 3  # molecules: with fewer, a defect can hide
+_SEED = 17
 
 
 def rattled(structure: Structure, seed: int, amplitude: float = _RATTLE) -> Structure:
@@ -69,21 +70,38 @@ def _covered(names: tuple[str, ...], elements: frozenset[int]) -> list[Structure
 def molecules(elements: frozenset[int]) -> list[Structure]:
     """Rattled molecules that consist of ``elements`` only, largest first.
 
-    Raises:
-        InputError: there are fewer than three.
+    If hardly any does, there are clusters of those elements too: the laws of physics that are
+    checked hold for any arrangement.
     """
-    found = [rattled(s, seed) for seed, s in enumerate(_covered(_MOLECULES, elements))]
-    if len(found) < 3:
-        raise InputError(
-            f"only {len(found)} probe molecules consist of {_symbols(elements)}; "
-            f"probes hold {_symbols(ELEMENTS)}"
-        )
-    return found
+    found = _covered(_MOLECULES, elements)
+    if len(found) < _FEW:
+        found = sorted([*found, *_clusters(elements)], key=len, reverse=True)
+    return [rattled(s, seed) for seed, s in enumerate(found)]
+
+
+def _clusters(elements: frozenset[int]) -> list[Structure]:
+    """Fragments of a close-packed lattice, at bonding distance, with elements drawn at random."""
+    lattice = np.array([p for p in np.ndindex(4, 4, 4) if sum(p) % 2 == 0]) / np.sqrt(2.0)
+    nearest_first = lattice[np.argsort(np.linalg.norm(lattice, axis=1), kind="stable")]
+    generator = np.random.default_rng(_SEED)
+    clusters = []
+    for size in (8, 5, 4, 3, 2):
+        numbers = generator.choice(sorted(elements), size=size)
+        distance = 2.2 * covalent_radii[numbers].mean()
+        name = f"cluster of {size}"
+        clusters.append(Structure(numbers, distance * nearest_first[:size], name=name))
+    return clusters
 
 
 def symmetric(elements: frozenset[int]) -> list[Structure]:
-    """Unrattled molecules with a vanishing vector feature, and one lone atom."""
-    return [*map(atom, sorted(elements)[:1]), *_covered(_SYMMETRIC, elements)]
+    """A lone atom, and unrattled molecules with a vanishing vector feature."""
+    lightest = min(elements)
+    chain = Structure(
+        np.full(3, lightest),
+        2.2 * covalent_radii[lightest] * np.outer([0, 1, -1], [0, 0, 1]),
+        name="straight chain of 3",
+    )
+    return [atom(lightest), *(_covered(_SYMMETRIC, elements) or [chain])]
 
 
 def crystals(elements: frozenset[int]) -> list[Structure]:
@@ -91,13 +109,9 @@ def crystals(elements: frozenset[int]) -> list[Structure]:
 
     Small molecules in cells that are smaller than the usual cutoff of 5 Å, skewed, and periodic in
     two directions only; some atoms lie outside the cell.
-
-    Raises:
-        InputError: there is none.
     """
-    guests = [s for s in _covered(_MOLECULES, elements) if len(s) <= 4][:2]
-    if not guests:
-        raise InputError(f"no periodic probe consists of {_symbols(elements)}")
+    small = [s for s in _covered(_MOLECULES, elements) if len(s) <= 4]
+    guests = (small or [s for s in _clusters(elements) if len(s) <= 3])[:2]
     skewed = np.array([[4.6, 0.0, 0.0], [1.3, 4.2, 0.0], [-0.8, 1.1, 4.4]])
     cubic = 5.5 * np.eye(3)
     slab = np.array([[4.5, 0.4, 0.0], [0.0, 4.8, 0.0], [0.0, 0.0, 12.0]])
@@ -149,7 +163,3 @@ def joined(first: Structure, second: Structure, *, name: str = "") -> Structure:
 def moved(structure: Structure, by: FloatArray) -> Structure:
     """The structure displaced by a vector in Å."""
     return structure.with_positions(structure.positions + by)
-
-
-def _symbols(elements: frozenset[int]) -> str:
-    return " ".join(chemical_symbols[z] for z in sorted(elements)) or "no element"

@@ -10,6 +10,7 @@ import torch
 from mlffd.checkpoints import Checkpoint, read_checkpoint
 from mlffd.checks import probes
 from mlffd.config import KnownDefect
+from mlffd.errors import InputError
 from mlffd.golden.records import DatasetRecord, StudentGolden
 from mlffd.golden.store import read_dataset_record, read_student_record
 from mlffd.runtimes.eager import EagerPotential
@@ -74,26 +75,27 @@ class StudentSubject:
 
     @cached_property
     def probe_elements(self) -> frozenset[int]:
-        """What physics is tried on: the trained elements, as far as there are probes of them."""
+        """What physics is tried on: trained elements, those that it is to serve if there are any.
+
+        Raises:
+            InputError: not one element was trained.
+        """
         trained = self.checkpoint.elements
-        return probes.ELEMENTS if trained is None else probes.ELEMENTS & trained
+        if trained is None:
+            return self.elements or probes.ELEMENTS
+        for wanted in (self.elements or frozenset(), probes.ELEMENTS, trained):
+            if wanted & trained:
+                return wanted & trained
+        raise InputError(f"{self.path}: no element was trained")
 
     @cached_property
     def molecules(self) -> list[Structure]:
-        """Rattled probe molecules of elements that the student covers.
-
-        Raises:
-            InputError: fewer than three probes consist of those elements only.
-        """
+        """Rattled probe molecules of elements that the student covers."""
         return probes.molecules(self.probe_elements)
 
     @cached_property
     def crystals(self) -> list[Structure]:
-        """Rattled periodic probes of elements that the student covers.
-
-        Raises:
-            InputError: no probe consists of those elements only.
-        """
+        """Rattled periodic probes of elements that the student covers."""
         return probes.crystals(self.probe_elements)
 
 

@@ -180,13 +180,16 @@ def test_limits_and_known_defects_of_the_subject_are_applied(empty_registry, stu
     assert case.run().message.startswith("known defect (old weights), within its bound")
 
 
-def test_a_limit_of_no_criterion_is_bad_input(empty_registry, student):
-    register("one", evidence())
+@pytest.mark.parametrize("measured", [0.0, 5.0])
+def test_a_limit_of_no_criterion_makes_the_evidence_invalid(empty_registry, student, measured):
+    register("one", evidence(measured))
     student.limits = {"one": {"typo": 6.0}}
     (case,) = plan([student]).cases
 
-    with pytest.raises(InputError, match=r"tiny\.limits\.one: unknown \['typo'\]"):
-        case.run()
+    found = case.run()
+
+    assert found.verdict is Verdict.INVALID
+    assert "tiny.limits.one: unknown ['typo']; this check has: x" in found.message
 
 
 def test_a_missing_file_fails_to_load_and_hides_no_other_case(tmp_path):

@@ -27,7 +27,7 @@ def describe_environment(device: str = "cpu") -> dict[str, Any]:
     }
     if torch.device(device).type == "cuda":
         description["device_name"] = torch.cuda.get_device_name(device)
-        description["driver"] = torch.version.cuda
+        description["cuda"] = torch.version.cuda
     return description
 
 

@@ -20,6 +20,7 @@ from planting import (
 )
 from torch import Tensor
 
+from mlffd.checks import probes
 from mlffd.checks.evidence import Verdict
 from mlffd.structures.batch import Batch
 from mlffd.structures.prediction import Prediction
@@ -175,7 +176,7 @@ def test_single_atoms_as_a_special_case_break_isolated_atoms() -> None:
 
 def test_an_element_that_was_never_trained_is_not_covered() -> None:
     subject = healthy_student()
-    subject.elements = frozenset({1, 6, 35})
+    subject.elements = probes.ELEMENTS | {35}
     assert not_passing(subject) == {"element_coverage": Verdict.FAIL}
 
 

@@ -152,7 +152,7 @@ def written(path: Path, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("make", "fragments"),
     [
-        (lambda p: p.folder / "absent.pt", ["absent.pt", "not found"]),
+        (lambda p: p.folder / "absent.pt", ["absent.pt"]),
         (lambda p: p.folder, ["a folder, expected a checkpoint"]),
         (lambda p: written(p.folder / "e.pt", b""), ["e.pt", "expected a checkpoint", "empty"]),
         (lambda p: written(p.folder / "h.pt", HTML), ["h.pt", "expected a checkpoint", "HTML"]),
@@ -206,13 +206,13 @@ BAD_ARGUMENTS = [
     (["check", "--only", "beauty"], ["beauty", "concerns: loading", "rotation_equivariance"]),
     (["check", "small", "--only", "data"], ["nothing to check"]),
     (["check", "--elements", "H,Xx"], ["--elements", "H,Xx", "such as H,C,N,O"]),
-    (["check", "nobody"], ["nobody", "not found"]),
+    (["check", "nobody"], ["nobody", "neither a file nor a name"]),
     (["check", "--config", "absent.toml"], ["absent.toml", "cannot be read"]),
     (["check", "--device", "cuda:99"], ["cuda:99", "cannot be used here"]),
     (["check", "--device", "abacus"], ["abacus", "cannot be used here"]),
     (["check", "--json", "absent/run.json"], ["--json", "absent/run.json", "not exist"]),
     (["check", "--json", "."], ["--json", "a folder, expected a file"]),
-    (["golden", "diff", "nobody"], ["nobody", "not found"]),
+    (["golden", "diff", "nobody"], ["nobody", "neither a file nor a name"]),
     (["golden", "diff", "--device", "cuda:99"], ["cuda:99", "cannot be used here"]),
     (["golden", "accept", "--reason", " "], ["--reason"]),
     (

@@ -1,11 +1,13 @@
 """Is the student still as accurate as when its golden was accepted?"""
 
+from dataclasses import replace
+
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
 from mlffd.checks.matching import current_predictions, no_golden, unusable_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.environment import environment_keys
-from mlffd.golden.compare import Comparison, Status, compare_metrics
+from mlffd.golden.compare import ROUNDING, Comparison, Status, compare_metrics
 from mlffd.golden.metrics import force_r2, metric_terms
 
 
@@ -31,8 +33,13 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         baseline=metric_terms(structures, subject.golden.predictions),
         candidate=metric_terms(structures, predictions),
     )
+    undecided = [c.metric for c in comparisons if c.status is Status.UNDECIDED]
     evidence = judge(
-        [_criterion(c) for c in comparisons],
+        [
+            *(_criterion(c) for c in comparisons),
+            # Counted, so that no limit that lifts another metric lets these pass with it.
+            Criterion("undecided", len(undecided), 0, "metrics"),
+        ],
         "; ".join(_describe(c) for c in comparisons),
         {
             "environment": key,
@@ -42,25 +49,26 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         },
     )
     statuses = {c.status for c in comparisons}
-    if evidence.verdict is Verdict.FAIL:
-        return evidence
     if Status.MISSING in statuses:
-        return Evidence(Verdict.INVALID, f"no golden for: {evidence.message}")
-    if Status.UNDECIDED in statuses:
-        return Evidence(Verdict.INCONCLUSIVE, evidence.message, evidence.criteria, evidence.details)
-    if Status.IMPROVED in statuses:
+        message = f"a metric has no golden, accept one: {evidence.message}"
+        return replace(evidence, verdict=Verdict.INVALID, message=message)
+    if [c.name for c in evidence.failing] == ["undecided"]:
+        return replace(evidence, verdict=Verdict.INCONCLUSIVE)
+    if evidence.verdict is Verdict.PASS and Status.IMPROVED in statuses:
         message = f"improved, accept a new golden: {evidence.message}"
         verdict = Verdict.FAIL if subject.strict else Verdict.PASS
-        return Evidence(verdict, message, evidence.criteria, evidence.details)
+        return replace(evidence, verdict=verdict, message=message)
     return evidence
 
 
 def _criterion(comparison: Comparison) -> Criterion:
     """The lower end of the change's interval must not be for the worse beyond rounding."""
-    if comparison.status is Status.NON_FINITE:
-        return Criterion(comparison.metric, float("nan"), 1e-6, "change")
     low = comparison.change.low if comparison.change else 0.0
-    return Criterion(comparison.metric, low, 1e-6, "change")
+    if comparison.status is Status.NON_FINITE:
+        low = float("nan")
+    if comparison.status is Status.UNDECIDED:
+        low = 0.0  # not known to be worse; counted by itself
+    return Criterion(comparison.metric, low, ROUNDING, "change")
 
 
 def _describe(comparison: Comparison) -> str:

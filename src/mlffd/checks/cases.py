@@ -50,7 +50,8 @@ class Case:
         try:
             evidence = evidence.with_limits(subject.limits.get(name, {}))
         except InputError as error:  # known only now, and no reason to lose the other evidence
-            evidence = replace(evidence, verdict=Verdict.INVALID, message=str(error))
+            worse = Verdict.FAIL if evidence.verdict is Verdict.FAIL else Verdict.INVALID
+            evidence = replace(evidence, verdict=worse, message=f"{error}; {evidence.message}")
         defect = subject.known_defects.get(name)
         return evidence if defect is None else hold_against(evidence, defect)
 

@@ -47,7 +47,13 @@ def _total_energy_per_atom(
     return times.astype(np.float64), np.array(energies, dtype=np.float64)
 
 
-@check("nve_conservation", concern="physics", kind=StudentSubject)
+def _no_molecule(subject: StudentSubject) -> str | None:
+    if not subject.stable_molecules:
+        return "no known molecule consists of its elements, and no data set has one"
+    return None
+
+
+@check("nve_conservation", concern="physics", kind=StudentSubject, unless=_no_molecule)
 def check_nve_conservation(subject: StudentSubject) -> Evidence:
     """At constant energy (0.5 fs steps, 300 K) the total energy per atom neither drifts nor swings.
 
@@ -58,7 +64,7 @@ def check_nve_conservation(subject: StudentSubject) -> Evidence:
     energy surface has steps or spikes too narrow for the other checks to meet by chance.
     """
     drifts, doubts, swings = {}, {}, {}
-    for structure in subject.molecules[:_MOLECULES]:
+    for structure in subject.stable_molecules[:_MOLECULES]:
         times, energies = _total_energy_per_atom(
             subject.potential, structure, subject.nve_picoseconds
         )

@@ -81,12 +81,7 @@ def check_matches_golden(subject: StudentSubject) -> Evidence:
         )
     found = current_predictions(subject)
     key, entry = golden.record.entry(environment_keys(subject.device))
-    expected = golden.predictions
-    counts = np.diff(expected.splits)
-    energy = np.abs(found.energy - expected.energy) / counts
-    force = np.array(
-        [np.abs(found.forces_of(i) - expected.forces_of(i)).max() for i in range(len(found))]
-    )
+    energy, force = golden.predictions.differences(found)
     tolerance = entry.predictions
     by_severity = np.argsort(
         -np.nan_to_num(

@@ -111,7 +111,7 @@ def check_stress_is_strain_derivative(subject: StudentSubject) -> Evidence:
         errors[crystal.name] = float(np.abs(prediction.stress - numerical).max())
     worst = float(np.max(list(errors.values())))
     return judge(
-        [Criterion("stress_max", worst, 1e-7, "eV/Å³")],
+        [Criterion("stress_max", worst, 1e-6, "eV/Å³")],
         f"stress and numerical strain derivative differ by at most {worst:.2g} eV/Å³",
         {"by_structure": errors},
     )

@@ -73,10 +73,15 @@ def molecules(elements: frozenset[int]) -> list[Structure]:
     If hardly any does, there are clusters of those elements too: the laws of physics that are
     checked hold for any arrangement.
     """
-    found = _covered(_MOLECULES, elements)
+    found = known_molecules(elements)
     if len(found) < _FEW:
         found = sorted([*found, *_clusters(elements)], key=len, reverse=True)
     return [rattled(s, seed) for seed, s in enumerate(found)]
+
+
+def known_molecules(elements: frozenset[int]) -> list[Structure]:
+    """Molecules that exist and consist of ``elements`` only, largest first; there may be none."""
+    return _covered(_MOLECULES, elements)
 
 
 def _clusters(elements: frozenset[int]) -> list[Structure]:

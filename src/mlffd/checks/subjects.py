@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential
 from mlffd.structures.dataset import Dataset
 from mlffd.structures.structure import Structure
+
+_OWN_MOLECULES = 10
 
 
 @dataclass
@@ -92,6 +95,13 @@ class StudentSubject:
     def molecules(self) -> list[Structure]:
         """Rattled probe molecules of elements that the student covers."""
         return probes.molecules(self.probe_elements)
+
+    @cached_property
+    def stable_molecules(self) -> list[Structure]:
+        """Molecules that should survive dynamics: known ones, or else those of the data set."""
+        known = [m for m in probes.known_molecules(self.probe_elements) if len(m) > 2]
+        own = (s for s in self.dataset or () if len(s) > 2 and not s.is_periodic)
+        return known or list(islice(own, _OWN_MOLECULES))
 
     @cached_property
     def crystals(self) -> list[Structure]:

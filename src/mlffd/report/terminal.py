@@ -48,7 +48,7 @@ def _table(evidence: Sequence[Evidence]) -> RenderableType:
     for item in evidence:
         worst = item.worst
         table.add_row(
-            Text(item.subject),
+            Text(printable(item.subject)),
             Text(item.check),
             Text(str(item.verdict), style=_STYLES[item.verdict]),
             f"{worst.measured:.3g}" if worst else "",
@@ -60,7 +60,7 @@ def _table(evidence: Sequence[Evidence]) -> RenderableType:
 
 def _finding(evidence: Evidence) -> Text:
     style = _STYLES[evidence.verdict]
-    text = Text(f"\n{evidence.subject}: {evidence.check}: ", style="bold")
+    text = Text(printable(f"\n{evidence.subject}: {evidence.check}: "), style="bold")
     text.append(str(evidence.verdict), style=style)
     text.append(printable(f"\n  {evidence.message}"), style="not bold")
     for criterion in evidence.failing:
@@ -77,7 +77,7 @@ def _against(criterion: Criterion) -> str:
 def _omissions(omissions: Sequence[Omission]) -> Group:
     return Group(
         Text("\nnot asked:", style="bold"),
-        *(Text(f"  {o.subject}: {o.check}: {o.reason}", style="dim") for o in omissions),
+        *(Text(printable(f"  {o.subject}: {o.check}: {o.reason}"), "dim") for o in omissions),
     )
 
 

@@ -84,7 +84,7 @@ def shift_energies(project: Project, by: float) -> None:
     save_student(project.checkpoint, student)
 
 
-def labelled_structures(count: int = 12) -> list[Structure]:
+def labelled_structures(count: int = 24) -> list[Structure]:
     """Rattled molecules; the labels are only numbers."""
     generator = np.random.default_rng(1)
     molecules = probes.molecules(frozenset({1, 6, 7, 8}))

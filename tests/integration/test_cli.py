@@ -428,7 +428,7 @@ def test_data_validate_lists_every_violation(project, mlffd):
 def test_data_convert_keeps_structures_and_labels(project, mlffd):
     assert mlffd("data", "convert", "data.h5", "data.xyz").code == 0
     result = mlffd("data", "convert", "data.xyz", "again.h5")
-    assert result.out == "12 structures written to again.h5\n"
+    assert result.out == "24 structures written to again.h5\n"
     with Dataset("data.h5") as before, Dataset("again.h5") as after:
         for old, new in zip(before, after, strict=True):
             assert old.name == new.name
@@ -482,7 +482,7 @@ def test_worse_weights_are_a_regression_and_the_diff_shows_by_how_much(project, 
     shown = mlffd("golden", "diff").out
     assert f"energy_mae_per_atom: {old['energy_mae_per_atom']['value']:.4g} -> " in shown
     assert "(regressed, change +" in shown
-    worst = shown[shown.index("structures that change most (of 12)") :].splitlines()[1:]
+    worst = shown[shown.index("structures that change most (of 24)") :].splitlines()[1:]
     assert len([line for line in worst if "energy by" in line]) == 10
     assert accept(mlffd, "small").code == 0
     assert mlffd("check", "--only", "golden").code == 0

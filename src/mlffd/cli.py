@@ -4,17 +4,24 @@ import itertools
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.status import Status
+from rich.text import Text
 
 from mlffd import __version__
 from mlffd.distill.commands import distill, generate, label
 from mlffd.errors import InputError
 from mlffd.report.destination import require_writable
 from mlffd.report.text import printable
+
+if TYPE_CHECKING:
+    from mlffd.checks.cases import Case
+    from mlffd.checks.subjects import Subject
+    from mlffd.golden.proposals import Proposal
 
 # Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
 
@@ -106,7 +113,8 @@ def check(
     errors = Console(stderr=True)
     with Progress(
         SpinnerColumn(),
-        TextColumn("{task.completed}/{task.total} {task.description}"),
+        # Names of subjects are anybody's: no markup.
+        TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
         TimeElapsedColumn(),
         console=errors,
         transient=True,
@@ -115,10 +123,10 @@ def check(
         task = progress.add_task("", total=len(cases))
         done = itertools.count()
 
-        def show(case: Any) -> None:  # noqa: ANN401 - a Case, imported late
-            progress.update(task, completed=next(done), description=case.id)
+        def show(case: "Case") -> None:
+            progress.update(task, completed=next(done), description=printable(case.id))
 
-        run = run_cases(cases, omissions, device=device, before=show)
+        run = run_cases(cases, omissions, device=device, settings=settings.source, before=show)
     print_run(run, _output())
     if json is not None:
         write_json(run, json)
@@ -163,13 +171,14 @@ def golden_accept(
     if not reason.strip():
         raise InputError("--reason: say why the change is intended")
     for subject, proposal in _review(subjects, config, device, proposed):
+        assert subject.golden_path is not None  # those without are not reviewed
         accept(proposal, subject.golden_path, reason=reason)
         typer.echo(f"accepted: {subject.golden_path}")
 
 
 def _review(
     names: list[str] | None, config: Path | None, device: str, proposed: Path | None = None
-) -> list[tuple[Any, Any]]:
+) -> "list[tuple[Subject, Proposal]]":
     """Print what would change; the subjects with the proposals that change something."""
     from mlffd.checks.cases import named_subjects
     from mlffd.checks.proposing import changes, propose, refuse_mismatch
@@ -183,6 +192,7 @@ def _review(
     if not subjects:
         raise InputError("no student and no data set of the settings has a golden")
     ready = None if proposed is None else {p.record.subject: p for p in read_proposals(proposed)}
+    typer.echo(printable(f"settings: {settings.source}"))
     changing = []
     for subject in subjects:
         if ready is not None and subject.name not in ready:
@@ -262,5 +272,5 @@ def _output() -> Console:
     return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
 
 
-def _status(what: str) -> Any:  # noqa: ANN401 - a context manager of rich
-    return Console(stderr=True).status(what)
+def _status(what: str) -> Status:
+    return Console(stderr=True).status(Text(printable(what)))  # names may look like markup

@@ -1,5 +1,7 @@
 """Settings: ``mlffd.toml`` becomes typed values, or an error that says where it is wrong."""
 
+import os
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +13,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     StrictBool,
     Tag,
     ValidationError,
 )
 
 from mlffd.errors import InputError
-
-FILE_NAME = "mlffd.toml"
 
 
 def _known_symbol(symbol: str) -> str:
@@ -27,11 +28,26 @@ def _known_symbol(symbol: str) -> str:
     return symbol
 
 
+def _possible_path(path: Path) -> Path:
+    if "\0" in str(path):  # every later use of it would raise a ValueError
+        raise ValueError("expected a path")
+    return path
+
+
+def _record_path(path: Path) -> Path:
+    if path.suffix != ".json":  # the arrays beside a record are named after its stem
+        raise ValueError("expected a path that ends in .json")
+    return path
+
+
 Element = Annotated[str, AfterValidator(_known_symbol)]
+FilePath = Annotated[Path, AfterValidator(_possible_path)]
+RecordPath = Annotated[FilePath, AfterValidator(_record_path)]
 
 #: TOML knows inf and nan: either would be a limit that nothing exceeds.
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-Picoseconds = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+#: Shorter runs show no drift, longer ones do not end while somebody waits.
+Picoseconds = Annotated[float, Field(ge=0.05, le=1000, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(gt=0, strict=True)]
 
 #: Which form a value has decides what it is held against, so that an error is about that form.
@@ -69,7 +85,7 @@ class KnownDefect(_Strict):
 
 
 class _SubjectSettings(_Strict):
-    golden: Path | None = None
+    golden: RecordPath | None = None
     limits: dict[str, dict[str, Limit]] = {}
     known_defects: dict[str, KnownDefect] = {}
 
@@ -79,16 +95,16 @@ class StudentSettings(_SubjectSettings):
 
     Attributes:
         checkpoint: its weights.
-        golden: its golden record; `mlffd golden accept` writes it.
+        golden: its golden record (.json); `mlffd golden accept` writes it.
         dataset: name of the data set that the golden is made with.
         parameters: how many it should have.
         elements: symbols of the elements that it is to serve.
         limits: overrides, by check and criterion.
         known_defects: by check.
-        nve_picoseconds: length of each run of `nve_conservation`.
+        nve_picoseconds: length of each run of `nve_conservation`, 0.05 to 1000.
     """
 
-    checkpoint: Path
+    checkpoint: FilePath
     dataset: str | None = None
     parameters: Count | None = None
     elements: tuple[Element, ...] = ()
@@ -100,12 +116,12 @@ class DatasetSettings(_SubjectSettings):
 
     Attributes:
         path: the HDF5 file.
-        golden: its golden record.
+        golden: its golden record (.json).
         limits: overrides, by check and criterion.
         known_defects: by check.
     """
 
-    path: Path
+    path: FilePath
 
 
 class Settings(_Strict):
@@ -120,12 +136,12 @@ class Settings(_Strict):
     students: dict[str, StudentSettings] = {}
     datasets: dict[str, DatasetSettings] = {}
     strict: StrictBool = False
+    _source: Path | None = PrivateAttr(None)
 
-
-def find_settings(start: Path) -> Path | None:
-    """The nearest ``mlffd.toml`` in a folder or above it."""
-    folders = [start.resolve(), *start.resolve().parents]
-    return next((f / FILE_NAME for f in folders if (f / FILE_NAME).is_file()), None)
+    @property
+    def source(self) -> Path | None:
+        """The file that they were read from, absolute; None: there is none."""
+        return self._source
 
 
 def load_settings(path: Path) -> Settings:
@@ -141,11 +157,16 @@ def load_settings(path: Path) -> Settings:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply") from error
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
         raise InputError(f"{path}: {problems}") from error
+    for kind, names in (("students", settings.students), ("datasets", settings.datasets)):
+        if any(not name.strip() for name in names):
+            raise InputError(f"{path}: {kind}: expected names that are not empty")
     if shared := sorted(settings.students.keys() & settings.datasets.keys()):
         # Names are how subjects are chosen and reported.
         raise InputError(
@@ -160,7 +181,24 @@ def load_settings(path: Path) -> Settings:
             )
         if student.golden is not None and student.dataset is None:
             raise InputError(f"{path}: students.{name}.golden: needs students.{name}.dataset too")
-    return _resolved(settings, path.resolve().parent)
+    resolved = _resolved(settings, path.resolve().parent)
+    _refuse_shared_goldens(resolved, path)
+    resolved._source = path.resolve()
+    return resolved
+
+
+def _refuse_shared_goldens(settings: Settings, path: Path) -> None:
+    """Accepting one of two goldens in the same file would overwrite the other."""
+    owners: dict[str, str] = {}
+    for kind, subjects in (("students", settings.students), ("datasets", settings.datasets)):
+        for name, subject in subjects.items():
+            if subject.golden is None:
+                continue
+            key = f"{kind}.{name}.golden"
+            # Unlike Path.resolve, it does not raise at links in a circle.
+            other = owners.setdefault(os.path.realpath(subject.golden), key)
+            if other != key:
+                raise InputError(f"{path}: {other} and {key}: expected different files")
 
 
 def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -171,7 +209,8 @@ def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     if kind == "missing":
         return f"{key}: missing"
     message = str(problem["ctx"]["error"]) if kind == "value_error" else problem["msg"]
-    return f"{key}: {_EXPECTED.get(kind, message)} (found {problem['input']!r})"
+    # Shortened: what is nested deeply enough cannot even be printed.
+    return f"{key}: {_EXPECTED.get(kind, message)} (found {reprlib.repr(problem['input'])})"
 
 
 def _allowed(location: tuple[int | str, ...]) -> list[str]:

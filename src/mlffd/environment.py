@@ -43,7 +43,11 @@ def environment_keys(device: str = "cpu") -> tuple[str, ...]:
 
 
 def describe_commit(folder: Path) -> dict[str, Any]:
-    """The commit checked out at a folder, and whether files differ from it; empty outside git."""
+    """The commit checked out at a folder, and whether files differ from it; empty outside git.
+
+    A folder that is yet to be made belongs to the nearest one above it.
+    """
+    folder = next(f for f in (folder, *folder.absolute().parents) if f.is_dir())
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}

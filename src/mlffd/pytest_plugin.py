@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mlffd.settings_file import FILE_NAME, find_settings
+
 if TYPE_CHECKING:
     from mlffd.checks.cases import Case
     from mlffd.checks.evidence import Evidence
     from mlffd.report.session import SessionReport
 
-_FILE_NAME = "mlffd.toml"
+_SETTINGS = pytest.StashKey[Path]()
+
 _CONCERNS = ("loading", "golden", "physics", "data")
 
 #: The check whose test also proposes its subject's golden: it has computed what that needs.
@@ -27,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options, all prefixed: other plugins have theirs."""
     group = parser.getgroup("mlffd", "regression tests of machine-learned force fields")
     group.addoption(
-        "--mlffd", action="store_true", help=f"run the checks of the {_FILE_NAME} in the root"
+        "--mlffd",
+        action="store_true",
+        help=f"run the checks of the {FILE_NAME} in or above the root",
     )
     group.addoption("--mlffd-json", metavar="FILE", type=Path, help="write all evidence as JSON")
     group.addoption(
@@ -43,16 +48,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register markers, find the settings, share out the cores, collect evidence."""
     for concern in _CONCERNS:
         config.addinivalue_line("markers", f"mlffd_{concern}: checks of concern {concern!r}")
-    path = config.rootpath / _FILE_NAME
-    if not path.is_file():
+    path = find_settings(config.rootpath)
+    if path is None:
         for option in ("--mlffd", "--mlffd-json", "--mlffd-propose"):
             if config.getoption(option):
-                raise pytest.UsageError(f"{option}: {path} does not exist")
+                raise pytest.UsageError(
+                    f"{option}: no {FILE_NAME} in {config.rootpath} or in a folder above"
+                )
         return
+    config.stash[_SETTINGS] = path
     if config.getoption("--mlffd"):
         # Collected like a test file; workers of pytest-xdist get the list from the controller.
         named = {Path(argument.split("::")[0]).name for argument in config.args}
-        if _FILE_NAME not in named:
+        if FILE_NAME not in named:
             config.args.append(str(path))
     if hasattr(config, "workerinput"):
         return
@@ -84,8 +92,8 @@ def _share_cores(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name what is under test."""
-    settings = config.rootpath / _FILE_NAME
-    if not settings.is_file():
+    settings = config.stash.get(_SETTINGS, None)
+    if settings is None:
         return []
     from mlffd.config import load_settings
     from mlffd.errors import InputError
@@ -98,7 +106,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"{n} ({_relative(s.checkpoint, config)})" for n, s in loaded.students.items()
     )
     datasets = ", ".join(f"{n} ({_relative(d.path, config)})" for n, d in loaded.datasets.items())
-    return [f"mlffd: students: {students or 'none'}; data sets: {datasets or 'none'}"]
+    where = _relative(settings, config)
+    return [f"mlffd: {where}: students: {students or 'none'}; data sets: {datasets or 'none'}"]
 
 
 def _relative(path: Path, config: pytest.Config) -> str:
@@ -108,8 +117,10 @@ def _relative(path: Path, config: pytest.Config) -> str:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SettingsFile | None":
     """With ``--mlffd``, the settings are a file of tests."""
     config = parent.config
-    if config.getoption("--mlffd") and file_path == config.rootpath / _FILE_NAME:
-        collected: SettingsFile = SettingsFile.from_parent(parent, path=file_path)
+    if config.getoption("--mlffd") and file_path == config.stash.get(_SETTINGS, None):
+        # Outside the root, pytest would leave the file out of the names of its tests.
+        nodeid = Path(_relative(file_path, config)).as_posix()
+        collected: SettingsFile = SettingsFile.from_parent(parent, path=file_path, nodeid=nodeid)
         return collected
     return None
 
@@ -138,6 +149,7 @@ class CaseItem(pytest.Item):
         super().__init__(**kwargs)
         self.case = case
         self.add_marker(f"mlffd_{case.check.concern}")
+        _name_case(self, case)
 
     def runtest(self) -> None:
         """Run the case and record its evidence."""
@@ -162,6 +174,23 @@ class CheckFailureError(AssertionError):
     """A case did not pass. The message holds the evidence and what it probably means."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test from `mlffd.testing.parametrize_with_checks` tells which case it is."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "mlffd_case" in callspec.params:
+        _name_case(item, callspec.params["mlffd_case"])
+
+
+def _name_case(item: pytest.Item, case: "Case") -> None:
+    """Known to the report even if the test ends before it has measured anything.
+
+    The test's own name will not do: pytest escapes what is in it.
+    """
+    from mlffd.report.session import CASE
+
+    item.user_properties.append((CASE, [case.subject.name, case.check.name]))
+
+
 @pytest.fixture
 def mlffd_gate(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - a function of a case
     """Run a case, record its evidence, and fail the test unless it passes."""
@@ -176,11 +205,13 @@ def mlffd_gate(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - a funct
 def _run(item: pytest.Item, case: "Case") -> "Evidence":
     __tracebackhide__ = True
     from mlffd.checks.evidence import Verdict
-    from mlffd.report.session import EVIDENCE
+    from mlffd.report.session import EVIDENCE, NOTE
     from mlffd.report.terminal import describe
 
     evidence = case.run()
     item.user_properties.append((EVIDENCE, evidence.as_dict()))
+    if evidence.noteworthy:
+        item.user_properties.append((NOTE, describe(evidence)))
     if item.config.getoption("--mlffd-propose") and case.check.name in _PROPOSING:
         _propose(item, case)
     if evidence.verdict is not Verdict.PASS:

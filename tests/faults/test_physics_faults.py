@@ -4,11 +4,13 @@ Sizes are chosen near what the check can just see: a check that needs a catastro
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from planting import (
+    CHECKPOINT,
     all_evidence,
     healthy_student,
     nearest_neighbours,
@@ -20,10 +22,12 @@ from planting import (
 )
 from torch import Tensor
 
+from mlffd.checkpoints import load_checkpoint, save_checkpoint
 from mlffd.checks import probes
 from mlffd.checks.evidence import Verdict
-from mlffd.structures.batch import Batch
+from mlffd.structures.batch import Batch, collate
 from mlffd.structures.prediction import Prediction
+from mlffd.structures.structure import Structure
 from mlffd.students import student_force_field
 
 
@@ -33,6 +37,7 @@ def test_a_healthy_student_passes_everything() -> None:
     assert {e.message: e.verdict for e in evidence.values() if e.verdict is not Verdict.PASS} == {}
 
 
+@pytest.mark.catches("forces_are_gradient")
 def test_forces_off_by_a_hundredth_of_a_percent_are_not_the_gradient() -> None:
     def scaled(batch: Batch, prediction: Prediction) -> Prediction:
         return replace(prediction, forces=1.0001 * prediction.forces)
@@ -41,6 +46,7 @@ def test_forces_off_by_a_hundredth_of_a_percent_are_not_the_gradient() -> None:
     assert not_passing(faulty) == {"forces_are_gradient": Verdict.FAIL}
 
 
+@pytest.mark.catches("rotation_equivariance")
 def test_one_axis_treated_specially_breaks_rotation() -> None:
     def up_or_down(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
         """1 µeV for atoms whose nearest neighbour lies above them."""
@@ -53,6 +59,7 @@ def test_one_axis_treated_specially_breaks_rotation() -> None:
     assert not_passing(faulty) == {"rotation_equivariance": Verdict.FAIL}
 
 
+@pytest.mark.catches("translation_invariance")
 def test_a_neighbour_grid_of_fixed_extent_breaks_translation() -> None:
     def only_within_the_grid(batch: Batch) -> Batch:
         """A cell list that was made for boxes of up to 500 Å loses what lies outside."""
@@ -63,6 +70,7 @@ def test_a_neighbour_grid_of_fixed_extent_breaks_translation() -> None:
     assert not_passing(faulty) == {"translation_invariance": Verdict.FAIL}
 
 
+@pytest.mark.catches("permutation_invariance")
 def test_energies_that_depend_on_indices_break_permutation() -> None:
     def later_neighbour(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
         """1 µeV for atoms whose nearest neighbour comes later: half a list taken for a full one."""
@@ -75,6 +83,7 @@ def test_energies_that_depend_on_indices_break_permutation() -> None:
     assert not_passing(faulty) == {"permutation_invariance": Verdict.FAIL}
 
 
+@pytest.mark.catches("net_force_and_torque")
 def test_a_tenth_of_a_microelectronvolt_per_angstrom_too_much_is_a_net_force() -> None:
     def pushed(batch: Batch, prediction: Prediction) -> Prediction:
         push = torch.zeros_like(prediction.forces)
@@ -85,6 +94,7 @@ def test_a_tenth_of_a_microelectronvolt_per_angstrom_too_much_is_a_net_force() -
     assert not_passing(faulty) == {"net_force_and_torque": Verdict.FAIL}
 
 
+@pytest.mark.catches("size_consistency")
 def test_an_interaction_without_a_cutoff_breaks_size_consistency() -> None:
     def pair_energy(positions: Tensor, distance_cap: float = 60.0) -> Tensor:
         distances = torch.pdist(positions)
@@ -108,6 +118,7 @@ def test_an_interaction_without_a_cutoff_breaks_size_consistency() -> None:
     assert not_passing(faulty) == {"size_consistency": Verdict.FAIL}
 
 
+@pytest.mark.catches("batch_invariance")
 def test_a_structure_index_of_eight_bits_breaks_large_batches() -> None:
     def overflowing(batch: Batch, prediction: Prediction) -> Prediction:
         """Energies of structures beyond the 127th are added to the wrong ones."""
@@ -119,6 +130,7 @@ def test_a_structure_index_of_eight_bits_breaks_large_batches() -> None:
     assert not_passing(faulty) == {"batch_invariance": Verdict.FAIL}
 
 
+@pytest.mark.catches("smooth_at_cutoff")
 def test_a_step_of_five_microelectronvolts_at_the_cutoff_is_not_smooth() -> None:
     def shifted(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
         """A pair energy that was not shifted to zero at the cutoff."""
@@ -129,6 +141,7 @@ def test_a_step_of_five_microelectronvolts_at_the_cutoff_is_not_smooth() -> None
     assert not_passing(faulty) == {"smooth_at_cutoff": Verdict.FAIL}
 
 
+@pytest.mark.catches("periodic_images")
 def test_only_the_nearest_image_breaks_periodic_images() -> None:
     def minimum_image(batch: Batch) -> Batch:
         """Of several images of a neighbour, the nearest alone."""
@@ -147,6 +160,7 @@ def test_only_the_nearest_image_breaks_periodic_images() -> None:
 
 
 @pytest.mark.parametrize("factor", [-1.0, 1.001])
+@pytest.mark.catches("stress_is_strain_derivative")
 def test_a_stress_of_wrong_sign_or_size_is_not_the_strain_derivative(factor: float) -> None:
     def scaled(batch: Batch, prediction: Prediction) -> Prediction:
         if prediction.stress is None:
@@ -157,29 +171,33 @@ def test_a_stress_of_wrong_sign_or_size_is_not_the_strain_derivative(factor: flo
     assert not_passing(faulty) == {"stress_is_strain_derivative": Verdict.FAIL}
 
 
-def test_a_norm_without_epsilon_is_not_safe_at_zero_vectors(
+@pytest.mark.catches("zero_vector_safety")
+def test_a_norm_with_too_small_an_epsilon_is_not_safe_at_zero_vectors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(student_force_field, "EPSILON", 1e-30)
+    monkeypatch.setattr(student_force_field, "EPSILON", 1e-12)
     assert not_passing(healthy_student()) == {"zero_vector_safety": Verdict.FAIL}
 
 
+@pytest.mark.catches("isolated_atoms")
 def test_single_atoms_as_a_special_case_break_isolated_atoms() -> None:
     def special(batch: Batch, prediction: Prediction) -> Prediction:
-        """Structures of one atom get a tabulated energy that is a µeV off."""
-        single = batch.atom_counts == 1
+        """Atoms alone in space get a tabulated energy that is a µeV off."""
+        single = (batch.atom_counts == 1) & ~batch.pbc.any(dim=1)
         return replace(prediction, energy=prediction.energy + 1e-6 * single)
 
     faulty = with_prediction(healthy_student(), special)
     assert not_passing(faulty) == {"isolated_atoms": Verdict.FAIL}
 
 
+@pytest.mark.catches("element_coverage")
 def test_an_element_that_was_never_trained_is_not_covered() -> None:
     subject = healthy_student()
     subject.elements = probes.ELEMENTS | {35}
     assert not_passing(subject) == {"element_coverage": Verdict.FAIL}
 
 
+@pytest.mark.catches("nve_conservation")
 def test_steps_in_a_table_of_bond_energies_break_conservation() -> None:
     def tabulated(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
         """A table without interpolation: 40 meV steps every 0.05 Å, flat between them."""
@@ -189,6 +207,96 @@ def test_steps_in_a_table_of_bond_energies_break_conservation() -> None:
 
     faulty = with_energy(healthy_student(), tabulated)
     assert not_passing(faulty) == {"nve_conservation": Verdict.FAIL}
+
+
+@pytest.mark.catches("rotation_equivariance")
+def test_an_energy_that_knows_left_from_right_is_no_physics() -> None:
+    def handed(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
+        """1 µeV by the handedness of an atom's three nearest neighbours."""
+        energies = torch.zeros(len(numbers), dtype=torch.float64)
+        away = vectors.detach().norm(dim=1)
+        for atom in edges[1].unique():
+            own = torch.nonzero(edges[1] == atom).squeeze(1)
+            three = vectors.detach()[own[away[own].argsort()[:3]]]
+            if len(three) == 3:
+                energies[atom] = 1e-6 * (torch.linalg.det(three) > 0).double()
+        return energies
+
+    faulty = with_energy(healthy_student(), handed)
+    assert not_passing(faulty) == {"rotation_equivariance": Verdict.FAIL}
+
+
+@pytest.mark.catches("forces_are_gradient")
+def test_a_constant_energy_passes_for_no_potential() -> None:
+    def constant(batch: Batch, prediction: Prediction) -> Prediction:
+        stress = None if prediction.stress is None else 0 * prediction.stress
+        return Prediction(batch.atom_counts.double(), 0 * prediction.forces, stress)
+
+    faulty = with_prediction(healthy_student(), constant)
+    assert not_passing(faulty) == {"forces_are_gradient": Verdict.FAIL}
+
+
+@pytest.mark.catches("periodic_images")
+def test_a_slab_that_repeats_across_is_not_the_slab() -> None:
+    def repeated(batch: Batch) -> Batch:
+        """Any periodic direction makes all three periodic, as some label programs do."""
+        structures = [
+            Structure(
+                batch.numbers[atoms].numpy(),
+                batch.positions[atoms].numpy(),
+                cell=cell.numpy(),
+                pbc=np.full(3, bool(pbc.any())),
+            )
+            for atoms, cell, pbc in zip(_atoms_of_each(batch), batch.cells, batch.pbc, strict=True)
+        ]
+        return collate(structures, 5.0)
+
+    faulty = with_batch(healthy_student(), repeated)
+    assert not_passing(faulty) == {"periodic_images": Verdict.FAIL}
+
+
+@pytest.mark.catches("stress_is_strain_derivative")
+def test_a_signed_volume_turns_the_stress_of_left_handed_cells_around() -> None:
+    def signed(batch: Batch, prediction: Prediction) -> Prediction:
+        if prediction.stress is None:
+            return prediction
+        sign = torch.linalg.det(batch.cells).sign()
+        return replace(prediction, stress=prediction.stress * sign[:, None, None])
+
+    faulty = with_prediction(healthy_student(), signed)
+    assert not_passing(faulty) == {"stress_is_strain_derivative": Verdict.FAIL}
+
+
+@pytest.mark.catches("batch_invariance")
+def test_a_stress_that_is_lost_in_company_breaks_batches() -> None:
+    def lost(batch: Batch, prediction: Prediction) -> Prediction:
+        """Zeros for cells beside molecules: one flag for the whole batch."""
+        if prediction.stress is None or bool(batch.pbc.all(dim=1).all()):
+            return prediction
+        return replace(prediction, stress=0 * prediction.stress)
+
+    faulty = with_prediction(healthy_student(), lost)
+    assert not_passing(faulty) == {"batch_invariance": Verdict.FAIL}
+
+
+@pytest.mark.catches("size_consistency")
+def test_large_structures_that_lose_their_neighbours_are_seen() -> None:
+    def only_small(batch: Batch) -> Batch:
+        large = batch.atom_counts[batch.structure_index[batch.edge_index[1]]] > 28
+        return without_edges(batch, large)
+
+    faulty = with_batch(healthy_student(), only_small)
+    assert not_passing(faulty) == {"size_consistency": Verdict.FAIL}
+
+
+@pytest.mark.catches("element_coverage")
+def test_a_claim_of_an_element_whose_weights_are_still_initial(tmp_path: Path) -> None:
+    student = load_checkpoint(CHECKPOINT)
+    path = tmp_path / "claims.pt"
+    save_checkpoint(path, student, elements=[*probes.ELEMENTS, 35], training={})
+    subject = healthy_student(path)
+    subject.elements = probes.ELEMENTS | {35}
+    assert not_passing(subject) == {"element_coverage": Verdict.FAIL}
 
 
 def test_nan_forces_fail_and_do_not_slip_through_a_maximum() -> None:

@@ -90,7 +90,10 @@ def test_a_session_without_settings_is_left_alone(pytester, monkeypatch):
 def test_options_need_settings(pytester, option):
     result = pytester.runpytest_inprocess(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {option.split('=')[0]}: *mlffd.toml does not exist"])
+    expected = (
+        f"ERROR: {option.split('=')[0]}: no mlffd.toml in {pytester.path} or in a folder above"
+    )
+    result.stderr.fnmatch_lines([expected])
 
 
 # --- what is collected
@@ -149,7 +152,23 @@ def test_concerns_are_markers(project, pytester):
 
 def test_the_header_names_what_is_under_test(project, pytester):
     result = pytester.runpytest_inprocess("--collect-only")
-    result.stdout.fnmatch_lines(["mlffd: students: small (small.pt); data sets: data (data.h5)"])
+    result.stdout.fnmatch_lines(
+        ["mlffd: mlffd.toml: students: small (small.pt); data sets: data (data.h5)"]
+    )
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_settings_above_the_root_are_found_as_by_the_command(
+    project, pytester, monkeypatch, workers
+):
+    below = project.folder / "deep" / "er"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    options = ["--mlffd", "-v", "-k", "loads", "--rootdir", str(below), "--mlffd-json=run.json"]
+    result = pytester.runpytest_inprocess(*options, *workers)
+    result.assert_outcomes(passed=1, deselected=0 if workers else 20)
+    result.stdout.fnmatch_lines(["mlffd: ../../mlffd.toml: *", "*../../mlffd.toml::small-loads*"])
+    assert evidence_of(project, "deep/er/run.json") == {("small", "loads"): "pass"}
 
 
 def test_bad_settings_are_a_collection_error_that_says_where(project, pytester):
@@ -169,7 +188,7 @@ def test_bad_settings_are_a_collection_error_that_says_where(project, pytester):
 def test_a_failure_shows_its_evidence_and_meaning_without_a_traceback(project, pytester):
     content = project.settings.read_text()
     project.settings.write_text(
-        content.replace("nve_picoseconds = 0.02", "nve_picoseconds = 0.02\nparameters = 5")
+        content.replace("nve_picoseconds = 0.05", "nve_picoseconds = 0.05\nparameters = 5")
     )
     result = pytester.runpytest_inprocess("--mlffd", "-k", "parameter_count or loads")
     result.assert_outcomes(passed=1, failed=1, deselected=19)
@@ -193,17 +212,44 @@ def test_what_cannot_be_measured_fails_too(project, pytester):
 
 
 def test_the_report_is_that_of_the_command(project, pytester):
+    project.settings.write_text("[datasets.data]\npath = 'data.h5'\n")
+    result = pytester.runpytest_inprocess("--mlffd", "--mlffd-json=run.json")
+    result.assert_outcomes(passed=1)
+    report = json.loads((project.folder / "run.json").read_text())
+    settings = load_settings(project.settings)
+    cases, omissions = plan(configured_subjects(settings))
+    expected = run_cases(cases, omissions, settings=settings.source).as_dict()
+    for document in (report, expected):
+        document["environment"].pop("date")
+    assert report == expected
+    assert (report["verdict"], report["exit_code"]) == ("pass", 0)
+
+
+def test_a_selection_does_not_pass_for_the_whole(project, pytester):
     result = pytester.runpytest_inprocess("--mlffd", "-k", FAST, "--mlffd-json=run.json")
     result.assert_outcomes(passed=4, deselected=17)
+    assert result.ret == 0
     document = json.loads((project.folder / "run.json").read_text())
-    assert set(document) == {"verdict", "exit_code", "environment", "evidence", "omitted"}
-    assert (document["verdict"], document["exit_code"]) == ("pass", 0)
+    assert (document["verdict"], document["exit_code"]) == ("inconclusive", 3)
+    assert {"subject": "small", "check": "accuracy"} in document["not_run"]
+    assert len(document["not_run"]) == 17
     assert set(evidence_of(project)) == {
         ("small", "loads"),
         ("small", "finite_weights"),
         ("small", "net_force_and_torque"),
         ("data", "dataset_valid"),
     }
+
+
+def test_a_report_without_a_case_fails_the_session(project, pytester):
+    """A job that asks for evidence and forgets ``--mlffd`` must not be green."""
+    pytester.makepyfile("def test_own(): pass")
+    result = pytester.runpytest_inprocess("--mlffd-json=run.json")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["mlffd: no case was measured: the session fails"])
+    assert json.loads((project.folder / "run.json").read_text())["verdict"] == "invalid"
+    assert pytester.runpytest_inprocess().ret == 0
 
 
 def test_what_does_not_concern_a_subject_is_in_the_report(project, pytester):
@@ -252,6 +298,56 @@ def test_a_case_that_ends_before_it_has_measured_makes_the_report_invalid(projec
     assert json.loads((project.folder / "run.json").read_text())["exit_code"] == 3
 
 
+PARAMETRIZED = """
+from pathlib import Path
+from mlffd.testing import parametrize_with_checks
+
+@parametrize_with_checks("loading", config=Path(__file__).parent / "mlffd.toml")
+def test_loading(mlffd_case, mlffd_gate):
+    mlffd_gate(mlffd_case)
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_the_case_of_a_test_is_known_whatever_its_name(project, pytester, workers):
+    """Pytest escapes what is not ASCII in the names of parametrized tests."""
+    project.settings.write_text("[students.'größe [1]']\ncheckpoint = 'small.pt'\n")
+    pytester.makepyfile(test_own=PARAMETRIZED)
+    pytester.makeconftest(
+        """
+        def pytest_runtest_setup(item):
+            if "finite" in item.name:
+                raise RuntimeError("out of memory")
+        """
+    )
+    pytester.runpytest_inprocess("--mlffd-json=run.json", *workers)
+    assert evidence_of(project) == {
+        ("größe [1]", "loads"): "pass",
+        ("größe [1]", "finite_weights"): "invalid",
+        ("größe [1]", "parameter_count"): "pass",
+    }
+
+
+def test_a_case_that_is_tested_twice_is_one_case(project, pytester):
+    pytester.makepyfile(test_own=PARAMETRIZED)
+    result = pytester.runpytest_inprocess("--mlffd", "-k", "loads", "--mlffd-json=run.json")
+    result.assert_outcomes(passed=2, deselected=22)
+    result.stdout.fnmatch_lines(["mlffd: 1 cases: 1 pass"])
+    document = json.loads((project.folder / "run.json").read_text())
+    assert [(e["subject"], e["check"]) for e in document["evidence"]] == [("small", "loads")]
+
+
+def test_a_tolerated_defect_is_told(project, pytester):
+    with project.settings.open("a") as file:
+        file.write(
+            "[students.other]\ncheckpoint = 'small.pt'\nparameters = 5\n"
+            "[students.other.known_defects.parameter_count]\nreason = 'to be seen'\nlimit = 1500\n"
+        )
+    result = pytester.runpytest_inprocess("--mlffd", "-k", "other-parameter_count")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["mlffd: other: parameter_count: pass: known defect (to be seen)*"])
+
+
 def test_a_session_that_stops_early_makes_the_report_invalid(project, pytester):
     pytester.makepyfile(test_own="def test_loads(): assert False")
     pytester.runpytest_inprocess(
@@ -271,16 +367,7 @@ def test_a_destination_that_is_not_there_is_refused_at_once(project, pytester, o
 
 
 def test_cases_can_be_tests_of_a_file(project, pytester):
-    pytester.makepyfile(
-        """
-        from pathlib import Path
-        from mlffd.testing import parametrize_with_checks
-
-        @parametrize_with_checks("loading", config=Path(__file__).parent / "mlffd.toml")
-        def test_loading(mlffd_case, mlffd_gate):
-            mlffd_gate(mlffd_case)
-        """
-    )
+    pytester.makepyfile(PARAMETRIZED)
     result = pytester.runpytest_inprocess("-v", "-m", "mlffd_loading", "--mlffd-json=run.json")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*::test_loading?small-loads? PASSED*"])

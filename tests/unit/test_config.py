@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mlffd.config import FILE_NAME, Settings, find_settings, load_settings
+from mlffd.config import Settings, load_settings
 from mlffd.errors import InputError
+from mlffd.settings_file import FILE_NAME, find_settings
 
 STUDENT = "[students.a]\ncheckpoint = 'a.pt'\n"
 DEFECT = "[students.a.known_defects.loads]\n"
@@ -201,6 +202,25 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(path, text, key, al
         ),
         (f"{STUDENT}{DEFECT}reason = 'r'", "students.a.known_defects.loads.limit: missing"),
         (
+            f"{STUDENT}nve_picoseconds = 0.02",
+            "students.a.nve_picoseconds: Input should be greater than or equal to 0.05 "
+            "(found 0.02)",
+        ),
+        (
+            f"{STUDENT}nve_picoseconds = 1001",
+            "students.a.nve_picoseconds: Input should be less than or equal to 1000 (found 1001)",
+        ),
+        (
+            "[students.a]\ncheckpoint = 'a\\u0000b'".replace("'", '"'),
+            r"students.a.checkpoint: expected a path (found 'a\x00b')",
+        ),
+        (
+            "[datasets.d]\npath = 'd.h5'\ngolden = 'd.txt'",
+            "datasets.d.golden: expected a path that ends in .json (found 'd.txt')",
+        ),
+        ("[students.' ']\ncheckpoint = 'a.pt'", "students: expected names that are not empty"),
+        ("[datasets.'']\npath = 'd.h5'", "datasets: expected names that are not empty"),
+        (
             f"{STUDENT}{DEFECT}reason = 'r'\nlimit = 'much'",
             "students.a.known_defects.loads.limit: Input should be a valid number (found 'much')",
         ),
@@ -255,3 +275,42 @@ def test_a_name_is_that_of_one_subject(path):
     """Reports and the command line know subjects by their names only."""
     message = refusal(path, f"{STUDENT}[datasets.a]\npath = 'a.h5'")
     assert message == "students.a and datasets.a: expected different names"
+
+
+def test_settings_know_the_file_that_they_are_from(path, monkeypatch):
+    path.write_text(STUDENT, encoding="utf-8")
+    monkeypatch.chdir(path.parent)
+    assert load_settings(Path(FILE_NAME)).source == path.resolve()
+    assert Settings().source is None
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 100_000])
+def test_what_is_nested_too_deeply_to_be_read_is_refused(path, text):
+    assert refusal(path, text) == "nested too deeply"
+
+
+def test_what_is_nested_too_deeply_to_be_printed_is_refused(path):
+    message = refusal(path, "[students.a]\ncheckpoint." + "a." * 3000 + "a = 1")
+    assert message.startswith("students.a.checkpoint: expected a path (found {'a': {")
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "message"),
+    [
+        ("[students.b]", "g/../a.json", "students.a.golden and students.b.golden"),
+        ("[datasets.b]", "a.json", "students.a.golden and datasets.b.golden"),
+        ("[datasets.b]", "link/a.json", "students.a.golden and datasets.b.golden"),
+    ],
+)
+def test_two_subjects_cannot_have_their_goldens_in_one_file(path, mine, other, message):
+    """Accepting the one would overwrite the other."""
+    (path.parent / "link").symlink_to(path.parent, target_is_directory=True)
+    file = "checkpoint = 'b.pt'\ndataset = 'd'" if "students" in mine else "path = 'b.h5'"
+    text = (
+        f"{STUDENT}dataset = 'd'\ngolden = 'a.json'\n[datasets.d]\npath = 'd.h5'\n"
+        f"{mine}\n{file}\ngolden = '{other}'\n"
+    )
+    assert refusal(path, text) == f"{message}: expected different files"
+    different = text[: text.rindex(other)] + "b.json'"
+    assert load(path, different)

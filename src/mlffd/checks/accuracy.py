@@ -32,6 +32,7 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         entry.metrics,
         baseline=metric_terms(structures, subject.golden.predictions),
         candidate=metric_terms(structures, predictions),
+        allowed=subject.limits.get("accuracy", {}),
     )
     undecided = [c.metric for c in comparisons if c.status is Status.UNDECIDED]
     evidence = judge(
@@ -57,7 +58,7 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
     if evidence.verdict is Verdict.PASS and Status.IMPROVED in statuses:
         message = f"improved, accept a new golden: {evidence.message}"
         verdict = Verdict.FAIL if subject.strict else Verdict.PASS
-        return replace(evidence, verdict=verdict, message=message)
+        return replace(evidence, verdict=verdict, message=message, noteworthy=True)
     return evidence
 
 
@@ -76,7 +77,10 @@ def _describe(comparison: Comparison) -> str:
     if comparison.change is None:
         return f"{text} ({comparison.status})"
     low, high = 100 * comparison.change.low, 100 * comparison.change.high
-    return f"{text} ({comparison.status}, change {low:+.2g}% to {high:+.2g}%)"
+    text += f" ({comparison.status}, change {low:+.2g}% to {high:+.2g}%)"
+    if comparison.status is Status.REGRESSED:
+        text += ", and any significant loss is a regression"
+    return text
 
 
 def _details(comparison: Comparison) -> dict[str, object]:

@@ -10,6 +10,7 @@ from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import predict
+from mlffd.students.registry import architecture
 
 _FAR = 30.0  # Å
 
@@ -57,7 +58,12 @@ def check_element_coverage(subject: StudentSubject) -> Evidence:
     energies are meaningless without any warning.
     """
     asked = subject.elements or frozenset()
-    trained = subject.checkpoint.elements
+    checkpoint = subject.checkpoint
+    trained = checkpoint.elements
+    # What a file says of itself does not count where its weights say otherwise.
+    moved = architecture(checkpoint.architecture).trained_elements(checkpoint.weights)
+    if trained is not None and moved is not None:
+        trained &= moved
     if trained is None:
         return Evidence(
             Verdict.INCONCLUSIVE,
@@ -70,6 +76,9 @@ def check_element_coverage(subject: StudentSubject) -> Evidence:
         {
             "untrained": untrained,
             "trained": [chemical_symbols[z] for z in sorted(trained)],
-            "source": subject.checkpoint.elements_source,
+            "source": checkpoint.elements_source,
+            "stated_only": [
+                chemical_symbols[z] for z in sorted((checkpoint.elements or trained) - trained)
+            ],
         },
     )

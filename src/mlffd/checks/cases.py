@@ -19,6 +19,7 @@ from mlffd.errors import InputError
 from mlffd.structures.dataset import Dataset
 
 _DATASET_SUFFIXES = (".h5", ".hdf5")
+_TWICE = "something is named twice; each subject is checked once"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,10 @@ class Case:
 
 
 class Omission(NamedTuple):
-    """A check that does not concern a subject, and why: shown, so that no gap goes unseen."""
+    """A check that does not concern a subject, and why: shown, so that no gap goes unseen.
+
+    The check is ``all`` where not one that was asked for concerns the subject.
+    """
 
     subject: str
     check: str
@@ -86,9 +90,11 @@ def plan(subjects: Iterable[Subject], only: Collection[str] = ()) -> Plan:
     omissions: list[Omission] = []
     for subject in subjects:
         _refuse_stale_declarations(subject)
-        for check in checks:
-            if not isinstance(subject, check.kind):
-                continue
+        fitting = [check for check in checks if isinstance(subject, check.kind)]
+        if not fitting:
+            asked = ", ".join(sorted(only))
+            omissions.append(Omission(subject.name, "all", f"no check of {asked} concerns it"))
+        for check in fitting:
             reason = _reason_to_omit(check, subject)
             if reason is None:
                 cases.append(Case(subject, check))
@@ -185,12 +191,18 @@ def named_subjects(
     """
     configured = {s.name: s for s in configured_subjects(settings, device=device)}
     subjects = []
+    files = []
     for name in names or configured:
         if name not in configured and not Path(name).exists():
             known = ", ".join(configured) or "no names: there are no settings"
             raise InputError(f"{name}: neither a file nor a name in the settings ({known})")
+        if name not in configured:
+            files.append(Path(name).resolve())
         subjects.append(configured.get(name) or _subject_at(Path(name), device=device))
     _tell_apart(subjects)
+    paths = [subject.path.resolve() for subject in subjects]
+    if any(paths.count(file) > 1 for file in files):
+        raise InputError(_TWICE)
     if elements is not None:
         for subject in subjects:
             if isinstance(subject, StudentSubject):
@@ -205,7 +217,7 @@ def _tell_apart(subjects: Sequence[Subject]) -> None:
         if often[subject.name] > 1:
             subject.name = str(subject.path)
     if len({subject.name for subject in subjects}) < len(subjects):
-        raise InputError("something is named twice; each subject is checked once")
+        raise InputError(_TWICE)
 
 
 def _subject_at(path: Path, *, device: str) -> Subject:

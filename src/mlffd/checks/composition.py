@@ -4,7 +4,7 @@ import numpy as np
 
 from mlffd.checks import probes
 from mlffd.checks.deviations import Comparison, deviations
-from mlffd.checks.evidence import Evidence, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import StructurePrediction, collate_for, predict, split
@@ -57,7 +57,7 @@ def check_size_consistency(subject: StudentSubject) -> Evidence:
 def check_batch_invariance(subject: StudentSubject) -> Evidence:
     """A structure's prediction does not depend on what else is in its batch, or how much.
 
-    Mixed sizes with a lone atom among them, both orders, and a batch of 300 structures.
+    Mixed sizes with a lone atom and cells among them, both orders, and a batch of 300 structures.
 
     If this fails, it probably means that atoms see neighbours of another structure (a missing
     structure index), that energies are summed with wrong boundaries, or that a state is kept from
@@ -66,27 +66,38 @@ def check_batch_invariance(subject: StudentSubject) -> Evidence:
     potential = subject.potential
     lone = probes.atom(min(subject.probe_elements))
     mixed = [*subject.molecules[:4], lone, *subject.molecules[4:]]
+    if potential.honours_cells:
+        mixed = [*mixed, *subject.crystals, subject.molecules[1]]
     smallest = subject.molecules[-1]
     many = [probes.rattled(smallest, seed) for seed in range(_LARGE_BATCH)]
     comparisons = []
     for structures in (mixed, mixed[::-1], many):
-        batch = potential(collate_for(potential, structures))
+        batch = potential(collate_for(potential, structures), stress=potential.has_stress)
         # Some of a large batch, first and last among them: one call each is what takes time.
         stride = max(1, len(structures) // 25)
         chosen = {*range(0, len(structures), stride), len(structures) - 1}
         together = split(batch, structures)
         for index in sorted(chosen):
-            alone = potential(collate_for(potential, [structures[index]]))
-            comparisons.append(
-                Comparison(
-                    f"{structures[index].name}, number {index + 1} of {len(structures)}",
-                    split(alone, [structures[index]])[0],
-                    together[index],
-                )
-            )
+            alone = split(
+                potential(collate_for(potential, [structures[index]]), stress=potential.has_stress),
+                [structures[index]],
+            )[0]
+            name = f"{structures[index].name}, number {index + 1} of {len(structures)}"
+            comparisons.append(Comparison(name, alone, together[index]))
     found = deviations(comparisons)
+    stresses = [
+        np.abs(alone.stress - together.stress).max()
+        for _, alone, together in comparisons
+        # A molecule has no stress: NaN alone must be NaN in company.
+        if alone.stress is not None
+        and together.stress is not None
+        and not (np.isnan(alone.stress).all() and np.isnan(together.stress).all())
+    ]
+    stress_criteria = (
+        [Criterion("stress_max", float(np.max(stresses)), 1e-8, "eV/Å³")] if stresses else []
+    )
     return judge(
-        found.criteria(),
+        [*found.criteria(), *stress_criteria],
         f"a batch changes energies by at most {found.energy_max:.2g} eV/atom and forces by "
         f"{found.forces_max:.2g} eV/Å ({found.worst})",
         found.as_details(),

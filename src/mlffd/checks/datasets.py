@@ -1,15 +1,15 @@
 """Is a labelled data set sound, and does it still cover what it covered?"""
 
-from ase.data import chemical_symbols
-
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import DatasetSubject
-from mlffd.golden.coverage import count_elements
+from mlffd.golden.coverage import Coverage, measure_coverage
+from mlffd.golden.records import DatasetRecord
 from mlffd.structures.validation import validate_dataset
 
 _SHOWN = 20
-_THINNED = 0.5  # of the share of structures that held an element when the golden was accepted
+_THINNED = 0.5  # of the share when the golden was accepted
+_FACTOR = 1.5  # wrong units are off by 1.9 (Bohr) and more
 
 
 @check("dataset_valid", concern="data", kind=DatasetSubject)
@@ -19,7 +19,7 @@ def check_dataset_valid(subject: DatasetSubject) -> Evidence:
     If this fails, it probably means that a conversion went wrong (splits, units), that a label
     calculation failed and was stored all the same (NaN), or that structures were merged twice.
     """
-    violations = validate_dataset(subject.path)
+    violations = validate_dataset(subject.path, labelled=True)
     first = f"; first: {violations[0].message}" if violations else ""
     return judge(
         [Criterion("violations", len(violations), 0)],
@@ -38,10 +38,15 @@ def _no_golden(subject: DatasetSubject) -> str | None:
 
 @check("dataset_coverage", concern="data", kind=DatasetSubject, unless=_no_golden)
 def check_dataset_coverage(subject: DatasetSubject) -> Evidence:
-    """No element, and no kind of structure, that the golden had is lost or much rarer.
+    """No element and no kind of structure that the golden had is lost or much rarer.
 
-    If this fails, it probably means that a filter or a conversion dropped what it did not know:
-    once a data set lost all its hydrogens, and two students were trained on the rest.
+    Shares of structures and of atoms for each element; shares of periodic, labelled and
+    stress-labelled structures; the largest structure; and the typical size of distances, energies
+    and forces, which a wrong unit changes at once.
+
+    If this fails, it probably means that a filter or a conversion dropped what it did not know, or
+    changed units: once a data set lost all its hydrogens, and two students were trained on the
+    rest.
     """
     golden = subject.golden
     if golden is None:
@@ -50,33 +55,54 @@ def check_dataset_coverage(subject: DatasetSubject) -> Evidence:
             f"{subject.golden_path}: missing; review and accept one with `mlffd golden accept`",
         )
     count = len(subject.dataset)
-    found = count_elements(subject.dataset)
-    lost, thinned = [], []
-    for symbol, expected in golden.elements.items():
-        share = found.by_symbol[symbol].structures / count if symbol in found.by_symbol else 0.0
-        if share == 0.0:
-            lost.append(symbol)
-        elif share < _THINNED * expected.structures / golden.structures:
-            thinned.append(symbol)
-    fewer = max(0, golden.structures - count)
-    periodic_lost = int(golden.periodic > 0 and found.periodic == 0)
+    found = measure_coverage(subject.dataset)
+    lost = sorted(golden.elements.keys() - found.elements.keys())
+    thinned = _thinned(golden, found, count)
+    kinds = [
+        kind
+        for kind, expected in golden.kinds.items()
+        if found.kinds.get(kind, 0) / count < _THINNED * expected / golden.structures
+    ]
+    factors = {
+        name: max(found.typical.get(name, 0.0) / value, value / found.typical.get(name, 1e-300))
+        for name, value in golden.typical.items()
+    }
+    unchanged = subject.dataset.fingerprint == golden.fingerprint
     return judge(
         [
             Criterion("lost_elements", len(lost), 0),
             Criterion("thinned_elements", len(thinned), 0),
-            Criterion("periodic_lost", periodic_lost, 0),
-            Criterion("structures_lost", fewer, 0),
+            Criterion("thinned_kinds", len(kinds), 0),
+            Criterion("typical_size", max(factors.values(), default=1.0), _FACTOR, "factor"),
+            Criterion("lost_structures", max(0, golden.structures - count), 0),
+            Criterion("largest_lost", int(found.largest < _THINNED * golden.largest), 0),
         ],
-        f"{count} structures; lost elements: {', '.join(lost) or 'none'}; much rarer than in the "
-        f"golden: {', '.join(thinned) or 'none'}",
+        f"{count} structures, {'as in' if unchanged else 'not the same as in'} the golden; lost: "
+        f"{', '.join(lost) or 'nothing'}; much rarer: {', '.join([*thinned, *kinds]) or 'nothing'}",
         {
             "lost": lost,
             "thinned": thinned,
+            "thinned_kinds": kinds,
+            "typical": found.typical,
+            "factors": factors,
             "structures": count,
             "golden_structures": golden.structures,
-            "unchanged": subject.dataset.fingerprint == golden.fingerprint,
-            "elements": {
-                chemical_symbols[z]: n for z, n in sorted(subject.dataset.elements.items())
-            },
+            "unchanged": unchanged,
+            "elements": {symbol: n.atoms for symbol, n in found.elements.items()},
         },
     )
+
+
+def _thinned(golden: DatasetRecord, found: Coverage, count: int) -> list[str]:
+    """Elements that are still there, in a much smaller share of structures or of atoms."""
+    atoms = sum(n.atoms for n in found.elements.values())
+    golden_atoms = sum(n.atoms for n in golden.elements.values())
+    return [
+        symbol
+        for symbol, now in found.elements.items()
+        if (then := golden.elements.get(symbol)) is not None
+        and (
+            now.structures / count < _THINNED * then.structures / golden.structures
+            or now.atoms / atoms < _THINNED * then.atoms / golden_atoms
+        )
+    ]

@@ -62,6 +62,7 @@ class Evidence:
         details: everything else worth knowing; plain JSON types.
         subject: whom it is about; filled in by the case that ran the check.
         check: which check; filled in likewise.
+        noteworthy: its message is for a person even if it passes.
     """
 
     verdict: Verdict
@@ -70,6 +71,7 @@ class Evidence:
     details: Mapping[str, Any] = field(default_factory=dict)
     subject: str = ""
     check: str = ""
+    noteworthy: bool = False
 
     @property
     def worst(self) -> Criterion | None:

@@ -42,6 +42,7 @@ def hold_against(evidence: Evidence, defect: KnownDefect) -> Evidence:
         bounded,
         verdict=Verdict.PASS,
         message=f"known defect ({defect.reason}), within its bound: {evidence.message}",
+        noteworthy=True,
     )
 
 

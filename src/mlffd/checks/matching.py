@@ -32,6 +32,12 @@ def unusable_golden(subject: StudentSubject) -> Evidence | None:
             Verdict.INVALID,
             f"incomparable: the golden is that of {golden.record.subject!r}",
         )
+    if golden.record.revision != subject.checkpoint.revision:
+        return Evidence(
+            Verdict.INVALID,
+            f"incomparable: the golden is of revision {golden.record.revision}, the student of "
+            f"revision {subject.checkpoint.revision}",
+        )
     assert subject.dataset is not None  # settings demand it beside a golden
     if golden.record.dataset != subject.dataset.fingerprint:
         return Evidence(

@@ -34,12 +34,27 @@ def _repeated(structure: Structure, direction: int) -> Structure:
     )
 
 
+def _rebased(structure: Structure) -> Structure:
+    """The same lattice in other vectors: a + b for a; twice as long a one where it ends."""
+    assert structure.cell is not None
+    cell = structure.cell.copy()
+    cell[0] += cell[1]
+    cell[~structure.pbc] *= 2.0
+    return Structure(
+        structure.numbers,
+        structure.positions,
+        cell=cell,
+        pbc=structure.pbc,
+        name=f"{structure.name}, another basis",
+    )
+
+
 @check("periodic_images", concern="physics", kind=StudentSubject)
 def check_periodic_images(subject: StudentSubject) -> Evidence:
     """The same crystal has the same energy per atom and forces, however its cell is described.
 
-    Atoms moved by lattice vectors and doubled cells, for skewed cells, cells smaller than the
-    cutoff, and slabs.
+    Atoms moved by lattice vectors, other lattice vectors and doubled cells, for skewed cells,
+    cells smaller than the cutoff, and slabs.
 
     If this fails, it probably means that the cell is ignored, that only the nearest image of each
     atom is seen, or that shifts have the wrong sign or belong to other edges.
@@ -53,6 +68,9 @@ def check_periodic_images(subject: StudentSubject) -> Evidence:
         comparisons.append(
             Comparison(f"{crystal.name}, atoms moved by lattice vectors", reference, unwrapped)
         )
+        rebased = _rebased(crystal)
+        (same,) = predict(subject.potential, [rebased])
+        comparisons.append(Comparison(rebased.name, reference, same))
         doubled = [_repeated(crystal, d) for d in range(3) if crystal.pbc[d]]
         twice = StructurePrediction(2 * reference.energy, np.tile(reference.forces, (2, 1)))
         comparisons += [

@@ -42,6 +42,7 @@ _MOLECULES = (
 _SYMMETRIC = ("CO2", "CH4", "SF6", "CF4", "CCl4", "CS2")
 
 _RATTLE = 0.05  # Å
+_ASSEMBLED = 5
 _FEW = 3  # molecules: with fewer, a defect can hide
 _SEED = 17
 
@@ -76,7 +77,17 @@ def molecules(elements: frozenset[int]) -> list[Structure]:
     found = known_molecules(elements)
     if len(found) < _FEW:
         found = sorted([*found, *_clusters(elements)], key=len, reverse=True)
-    return [rattled(s, seed) for seed, s in enumerate(found)]
+    return [rattled(s, seed) for seed, s in enumerate([_assembly(found), *found])]
+
+
+def _assembly(members: list[Structure]) -> Structure:
+    """The largest molecules in a row, each within reach of the next: about 40 atoms."""
+    whole = members[0]
+    for number in range(1, _ASSEMBLED):
+        member = members[number % min(4, len(members))]
+        gap = whole.positions[:, 0].max() - member.positions[:, 0].min() + 3.0
+        whole = joined(whole, moved(member, np.array([gap, 0.0, 0.0])))
+    return Structure(whole.numbers, whole.positions, name=f"row of {_ASSEMBLED} molecules")
 
 
 def known_molecules(elements: frozenset[int]) -> list[Structure]:
@@ -100,26 +111,30 @@ def _clusters(elements: frozenset[int]) -> list[Structure]:
 
 def symmetric(elements: frozenset[int]) -> list[Structure]:
     """A lone atom, and unrattled molecules with a vanishing vector feature."""
-    lightest = min(elements)
-    chain = Structure(
-        np.full(3, lightest),
-        2.2 * covalent_radii[lightest] * np.outer([0, 1, -1], [0, 0, 1]),
-        name="straight chain of 3",
-    )
-    return [atom(lightest), *(_covered(_SYMMETRIC, elements) or [chain])]
+    chains = [
+        Structure(
+            np.full(3, z),
+            2.2 * covalent_radii[z] * np.outer([0, 1, -1], [0, 0, 1]),
+            name=f"straight chain of 3 {chemical_symbols[z]}",
+        )
+        for z in sorted(elements)
+    ]
+    return [atom(min(elements)), *chains, *_covered(_SYMMETRIC, elements)]
 
 
 def crystals(elements: frozenset[int]) -> list[Structure]:
-    """Rattled periodic structures of ``elements`` only.
+    """Rattled periodic structures of ``elements`` only, of 1 to 4 atoms.
 
-    Small molecules in cells that are smaller than the usual cutoff of 5 Å, skewed, and periodic in
+    In cells that are smaller than the usual cutoff of 5 Å, skewed, left-handed, and periodic in
     two directions only; some atoms lie outside the cell.
     """
-    small = [s for s in _covered(_MOLECULES, elements) if len(s) <= 4]
-    guests = (small or [s for s in _clusters(elements) if len(s) <= 3])[:2]
-    skewed = np.array([[4.6, 0.0, 0.0], [1.3, 4.2, 0.0], [-0.8, 1.1, 4.4]])
+    offered = [*_covered(_MOLECULES, elements), *_clusters(elements)]
+    guests = [next(s for s in offered if len(s) == size) for size in (4, 3, 2)]
+    guests.append(atom(min(elements)))
+    skewed = np.array([[4.6, 0.0, 0.0], [-0.8, 1.1, 4.4], [1.3, 4.2, 0.0]])  # left-handed
     cubic = 5.5 * np.eye(3)
-    slab = np.array([[4.5, 0.4, 0.0], [0.0, 4.8, 0.0], [0.0, 0.0, 12.0]])
+    # Were it periodic across, too, the next layer would be within the cutoff.
+    slab = np.array([[4.5, 0.4, 0.0], [0.0, 4.8, 0.0], [0.0, 0.0, 4.5]])
     everywhere, in_plane = np.ones(3, dtype=bool), np.array([True, True, False])
     return [
         rattled(_in_cell(guest, cell, pbc, kind), seed=100 + index)

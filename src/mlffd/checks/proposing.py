@@ -1,5 +1,6 @@
 """From a subject as it is now to a golden that could be accepted."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mlffd.environment import (
     now,
 )
 from mlffd.errors import InputError
-from mlffd.golden.coverage import count_elements
+from mlffd.golden.coverage import measure_coverage
 from mlffd.golden.diff import dataset_changes, student_changes
 from mlffd.golden.metrics import METRICS, metric_terms
 from mlffd.golden.proposals import DatasetProposal, Proposal, StudentProposal
@@ -81,11 +82,12 @@ def refuse_mismatch(subject: Subject, proposal: Proposal) -> None:
             )
 
 
-def _provenance(device: str) -> dict[str, Any]:
+def _provenance(device: str, golden: Path | None) -> dict[str, Any]:
+    """How a golden came about; the commit is that of the repository that keeps it."""
     return {
         "date": now(),
         "command": command_line(),
-        **describe_commit(Path.cwd()),
+        **describe_commit(Path.cwd() if golden is None else golden.parent),
         **describe_environment(device),
     }
 
@@ -104,9 +106,15 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
     if not predictions.is_finite():
         raise InputError(f"{subject.name}: predictions are not finite: nothing to propose")
     terms = metric_terms(structures, predictions)
+    values = {m.name: m.value(terms[m.name]) for m in METRICS}
+    if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+        raise InputError(
+            f"{subject.dataset.path}: {', '.join(bad)} of {subject.name} are not finite: nothing "
+            "to propose; `mlffd data validate` shows labels that are not finite"
+        )
     metrics = {
         m.name: Metric(
-            value=m.value(terms[m.name]),
+            value=values[m.name],
             unit=m.unit,
             direction="lower",
             reduction=m.reduction,
@@ -119,7 +127,7 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
     entry = EnvironmentEntry(
         metrics=metrics,
         predictions=_PREDICTION_TOLERANCE,
-        provenance=_provenance(subject.device),
+        provenance=_provenance(subject.device, subject.golden_path),
     )
     record = StudentRecord(
         subject=subject.name,
@@ -135,15 +143,21 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
 
 def _propose_dataset(subject: DatasetSubject) -> DatasetProposal:
     _refuse_empty(subject.dataset)
-    coverage = count_elements(subject.dataset)
+    coverage = measure_coverage(subject.dataset)
+    if bad := [f"{n} is {v:g}" for n, v in coverage.typical.items() if not 0 < v < math.inf]:
+        raise InputError(
+            f"{subject.dataset.path}: {', '.join(bad)}: no golden can be made of it; see "
+            "`mlffd data validate`"
+        )
     return DatasetProposal(
         DatasetRecord(
             subject=subject.name,
             fingerprint=subject.dataset.fingerprint,
             structures=len(subject.dataset),
-            periodic=coverage.periodic,
+            kinds=coverage.kinds,
             largest=coverage.largest,
-            elements=coverage.by_symbol,
-            provenance=_provenance("cpu"),
+            elements=coverage.elements,
+            typical=coverage.typical,
+            provenance=_provenance("cpu", subject.golden_path),
         )
     )

@@ -8,13 +8,14 @@ from typing import Any
 
 from mlffd.checks.cases import Case, Omission, named_subjects, plan
 from mlffd.checks.evidence import Evidence, Verdict
-from mlffd.config import Settings, find_settings, load_settings
+from mlffd.config import Settings, load_settings
 from mlffd.environment import describe_commit, describe_environment, now
 from mlffd.errors import InputError
 from mlffd.runtimes.eager import available_device
+from mlffd.settings_file import find_settings
 
 #: The first of these that occurs is the verdict of the run.
-_ORDER = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
+WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 3, Verdict.INCONCLUSIVE: 3}
 
@@ -22,7 +23,7 @@ EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 3, Verdict.INCO
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst verdict; invalid if there is none: no evidence is no pass."""
     found = set(verdicts)
-    return next((v for v in _ORDER if v in found), Verdict.INVALID)
+    return next((v for v in WORST_FIRST if v in found), Verdict.INVALID)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Run:
             "environment": self.environment,
             "evidence": [e.as_dict() for e in self.evidence],
             "omitted": [o._asdict() for o in self.omissions],
+            "not_run": [],
         }
 
 
@@ -65,6 +67,7 @@ def run_cases(
     omissions: Sequence[Omission] = (),
     *,
     device: str = "cpu",
+    settings: Path | None = None,
     before: Callable[[Case], None] = lambda case: None,
 ) -> Run:
     """Run every case, in order.
@@ -73,6 +76,7 @@ def run_cases(
         cases: to run.
         omissions: to report beside the evidence.
         device: that the subjects compute on, for the report.
+        settings: the file that the subjects come from, for the report.
         before: called before each case, to show progress.
 
     Raises:
@@ -83,12 +87,17 @@ def run_cases(
     for case in cases:
         before(case)
         evidence.append(case.run())
-    return Run(evidence, omissions, run_environment(device))
+    return Run(evidence, omissions, run_environment(device, settings))
 
 
-def run_environment(device: str = "cpu") -> dict[str, Any]:
-    """Where, when and on which commit."""
-    return {"date": now(), **describe_environment(device), **describe_commit(Path.cwd())}
+def run_environment(device: str = "cpu", settings: Path | None = None) -> dict[str, Any]:
+    """Where, when, by which settings, and on which commit: that of the settings."""
+    return {
+        "date": now(),
+        "settings": None if settings is None else str(settings),
+        **describe_environment(device),
+        **describe_commit(Path.cwd() if settings is None else settings.parent),
+    }
 
 
 def load_settings_for(config: str | os.PathLike[str] | None, *, needed: bool) -> Settings:
@@ -129,4 +138,4 @@ def run_checks(
     settings = load_settings_for(config, needed=not names)
     subjects = named_subjects([os.fspath(n) for n in names], settings, device=device)
     cases, omissions = plan(subjects, only)
-    return list(run_cases(cases, omissions, device=device).evidence)
+    return list(run_cases(cases, omissions, device=device, settings=settings.source).evidence)

@@ -103,7 +103,7 @@ def dataset_changes(golden: DatasetRecord | None, new: DatasetRecord) -> list[st
         return []
     lines = [
         f"structures: {golden.structures} -> {new.structures}",
-        f"periodic: {golden.periodic} -> {new.periodic}",
+        *(f"{k}: {golden.kinds.get(k, 0)} -> {n} structures" for k, n in new.kinds.items()),
     ]
     for symbol in sorted({*golden.elements, *new.elements}):
         before, after = golden.elements.get(symbol), new.elements.get(symbol)

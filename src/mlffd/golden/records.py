@@ -52,8 +52,9 @@ class PredictionTolerance(_Strict):
         reason: why that much.
     """
 
-    energy_per_atom: Tolerance
-    forces: Tolerance
+    # More than rounding can ever be is not rounding, whatever the reason says.
+    energy_per_atom: Annotated[Tolerance, Field(le=1e-6)]
+    forces: Annotated[Tolerance, Field(le=1e-5)]
     reason: str
 
 
@@ -124,9 +125,10 @@ class DatasetRecord(_Strict):
         subject: the data set's name.
         fingerprint: of its content.
         structures: how many.
-        periodic: how many of them repeat in some direction.
+        kinds: how many of them are of each kind, see `mlffd.golden.coverage.Coverage`.
         largest: atoms of the largest.
         elements: by chemical symbol.
+        typical: figures whose size shows a wrong unit, see the same.
         provenance: where, when, why.
     """
 
@@ -135,9 +137,10 @@ class DatasetRecord(_Strict):
     subject: str
     fingerprint: Fingerprint
     structures: PositiveInt
-    periodic: NonNegativeInt
+    kinds: dict[str, NonNegativeInt]
     largest: PositiveInt
     elements: dict[str, ElementCount]
+    typical: dict[str, Tolerance]
     provenance: dict[str, Any]
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlffd.checkpoints import Checkpoint
-from mlffd.golden.coverage import count_elements
+from mlffd.golden.coverage import measure_coverage
 from mlffd.report.text import printable
 from mlffd.structures.dataset import Dataset
 
@@ -38,11 +38,11 @@ def print_checkpoint(checkpoint: Checkpoint, console: Console) -> None:
 
 def print_dataset(dataset: Dataset, console: Console) -> None:
     """Print the figures of a data set and its metadata."""
-    coverage = count_elements(dataset)
+    coverage = measure_coverage(dataset)
     rows = {
         "file": str(dataset.path),
         "structures": f"{len(dataset):,}",
-        "periodic": f"{coverage.periodic:,}",
+        **{kind: f"{count:,}" for kind, count in coverage.kinds.items()},
         "atoms": f"{int(dataset.atom_counts.sum()):,} (largest structure {coverage.largest:,})",
         "labels": "energy, forces" if dataset.is_labelled else "none",
         "fingerprint": dataset.fingerprint,
@@ -50,7 +50,7 @@ def print_dataset(dataset: Dataset, console: Console) -> None:
     }
     _print_rows(rows, console)
     table = Table("element", "structures", "atoms", box=None, pad_edge=False)
-    for symbol, count in coverage.by_symbol.items():
+    for symbol, count in coverage.elements.items():
         table.add_row(symbol, f"{count.structures:,}", f"{count.atoms:,}")
     console.print(table)
 

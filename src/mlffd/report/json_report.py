@@ -7,7 +7,7 @@ from typing import Any
 
 from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Verdict
-from mlffd.checks.run import EXIT_CODES, Run, overall, run_environment
+from mlffd.checks.run import EXIT_CODES, WORST_FIRST, Run, overall, run_environment
 from mlffd.files import write_text_atomically
 
 
@@ -17,18 +17,44 @@ def write_json(run: Run, path: Path) -> None:
 
 
 def write_collected(
-    evidence: Sequence[dict[str, Any]], omissions: Sequence[Omission], path: Path
+    evidence: Sequence[dict[str, Any]],
+    omissions: Sequence[Omission],
+    path: Path,
+    *,
+    not_run: Sequence[tuple[str, str]] = (),
+    settings: Path | None = None,
 ) -> None:
-    """Write evidence that was collected from several processes, in the same form."""
-    verdict = overall(Verdict(item["verdict"]) for item in evidence)
+    """Write evidence that was collected from several processes, in the same form.
+
+    Args:
+        evidence: as dictionaries; the same case may occur repeatedly.
+        omissions: to report beside it.
+        path: of the file.
+        not_run: subject and check of each case of the settings that was left out. A part of the
+            cases does not pass for all of them: at best it is inconclusive.
+        settings: the file that the subjects come from.
+    """
+    cases = worst_of_each(evidence)
+    verdicts = [Verdict(item["verdict"]) for item in cases]
+    if verdicts and not_run:
+        verdicts.append(Verdict.INCONCLUSIVE)
+    verdict = overall(verdicts)
     document = {
         "verdict": str(verdict),
         "exit_code": EXIT_CODES[verdict],
-        "environment": run_environment(),
-        "evidence": sorted(evidence, key=lambda item: (item["subject"], item["check"])),
+        "environment": run_environment(settings=settings),
+        "evidence": cases,
         "omitted": [o._asdict() for o in omissions],
+        "not_run": [{"subject": subject, "check": check} for subject, check in not_run],
     }
     _write(document, path)
+
+
+def worst_of_each(evidence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One piece of evidence for each case, in a fixed order: of several tests of it, the worst."""
+    best_first = sorted(evidence, key=lambda e: -WORST_FIRST.index(Verdict(e["verdict"])))
+    cases = {(e["subject"], e["check"]): e for e in best_first}
+    return [cases[key] for key in sorted(cases)]
 
 
 def _write(document: dict[str, Any], path: Path) -> None:

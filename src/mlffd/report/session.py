@@ -14,7 +14,9 @@ from mlffd.errors import InputError
 from mlffd.report.destination import require_writable
 
 #: Keys of what a test hands over in its `user_properties`, which pytest-xdist sends on.
+CASE = "mlffd_case"
 EVIDENCE = "mlffd_evidence"
+NOTE = "mlffd_note"
 PROPOSAL = "mlffd_proposal"
 
 
@@ -39,17 +41,23 @@ class SessionReport:
         wanted = json is not None or proposals is not None
         self.settings = load_settings(settings) if wanted else Settings()
         self.evidence: list[dict[str, Any]] = []
+        self.notes: list[str] = []
         self.proposed: list[dict[str, Any]] = []
-        self.failed_without_evidence: list[str] = []
+        self.cases: dict[str, tuple[str, str]] = {}  # subject and check, by the test's id
+        self.failed_without_evidence: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test measured, or note that it failed before it measured anything."""
         handed_over = dict(report.user_properties)
+        if isinstance(case := handed_over.get(CASE), list):
+            self.cases[report.nodeid] = (case[0], case[1])
         if report.failed and EVIDENCE not in handed_over:
-            self.failed_without_evidence.append(report.nodeid)
+            self.failed_without_evidence.add(report.nodeid)
         if report.when == "call":
             if isinstance(evidence := handed_over.get(EVIDENCE), dict):
                 self.evidence.append(evidence)
+            if isinstance(note := handed_over.get(NOTE), str):
+                self.notes.append(note)
             if isinstance(proposal := handed_over.get(PROPOSAL), dict):
                 self.proposed.append(proposal)
 
@@ -58,6 +66,9 @@ class SessionReport:
     ) -> None:
         """Write what was asked for."""
         if self.json is not None:
+            if not self.evidence and exitstatus == pytest.ExitCode.OK:
+                # Whoever asks for evidence, CI above all, must not take none for a pass.
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
             unfinished = bool(session.shouldstop or session.shouldfail) or exitstatus in (
                 pytest.ExitCode.INTERRUPTED,
                 pytest.ExitCode.INTERNAL_ERROR,
@@ -76,24 +87,31 @@ class SessionReport:
         except InputError:  # told by the collection of the tests; there is no evidence either
             cases, omissions = Plan([], [])
         measured = {(e["subject"], e["check"]) for e in self.evidence}
+        missing = [
+            key for case in cases if (key := (case.subject.name, case.check.name)) not in measured
+        ]
+        ended = self._ended_early() | set(missing if unfinished else ())
         # A worker that died leaves no evidence: without this the rest could pass for the whole.
         lost = [
             Evidence(
                 Verdict.INVALID,
                 "its test ended before anything was measured",
-                subject=case.subject.name,
-                check=case.check.name,
+                subject=subject,
+                check=check,
             ).as_dict()
-            for case in cases
-            if (case.subject.name, case.check.name) not in measured
-            and (unfinished or self._failed(case.id))
+            for subject, check in sorted(ended)
         ]
-        write_collected([*self.evidence, *lost], omissions, path)
+        write_collected(
+            [*self.evidence, *lost],
+            omissions,
+            path,
+            not_run=[key for key in missing if key not in ended],
+            settings=self.settings.source,
+        )
 
-    def _failed(self, case_id: str) -> bool:
-        """Whether a test of this case failed without evidence."""
-        endings = (f"::{case_id}", f"[{case_id}]")
-        return any(nodeid.endswith(endings) for nodeid in self.failed_without_evidence)
+    def _ended_early(self) -> set[tuple[str, str]]:
+        """Subject and check of the tests that failed without evidence."""
+        return {self.cases[test] for test in self.failed_without_evidence & self.cases.keys()}
 
     def _write_proposals(self, path: Path) -> None:
         from mlffd.golden.proposals import write_proposals
@@ -103,11 +121,17 @@ class SessionReport:
         write_proposals(path, self.proposed, expected=expected)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say how many cases there were, and what was written."""
+        """Say how many cases there were, what is worth knowing, and what was written."""
         if self.evidence:
-            counts = Counter(item["verdict"] for item in self.evidence)
+            from mlffd.report.json_report import worst_of_each
+
+            counts = Counter(item["verdict"] for item in worst_of_each(self.evidence))
             summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
-            terminalreporter.write_line(f"mlffd: {len(self.evidence)} cases: {summary}")
+            terminalreporter.write_line(f"mlffd: {counts.total()} cases: {summary}")
+        elif self.json is not None:
+            terminalreporter.write_line("mlffd: no case was measured: the session fails")
+        for note in dict.fromkeys(self.notes):
+            terminalreporter.write_line(f"mlffd: {note}")
         for path in (self.json, self.proposals):
             if path is not None:
                 terminalreporter.write_line(f"mlffd: wrote {path}")

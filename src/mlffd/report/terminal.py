@@ -23,11 +23,13 @@ def print_run(run: Run, console: Console) -> None:
     """Print the table, what needs attention, what was left out, and the verdict."""
     console.print(_table(run.evidence))
     for evidence in run.evidence:
-        if evidence.verdict is not Verdict.PASS:
+        if evidence.verdict is not Verdict.PASS or evidence.noteworthy:
             # Whole lines, however long: a log is searched, and a terminal wraps by itself.
             console.print(_finding(evidence), soft_wrap=True)
     if run.omissions:
         console.print(_omissions(run.omissions), soft_wrap=True)
+    if (settings := run.environment.get("settings")) is not None:
+        console.print(Text(printable(f"\nsettings: {settings}")), soft_wrap=True)
     console.print(_summary(run))
 
 

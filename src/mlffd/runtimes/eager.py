@@ -38,7 +38,16 @@ class EagerPotential:
         self.has_stress = student.honours_cells
 
     def __call__(self, batch: Batch, *, stress: bool = False) -> Prediction:
-        """See `Potential`."""
+        """See `Potential`.
+
+        Raises:
+            InputError: the batch has an element that the student has no weights for.
+        """
+        if int(batch.numbers.max()) > self.student.max_z or int(batch.numbers.min()) < 1:
+            raise InputError(
+                f"atomic numbers from {int(batch.numbers.min())} to {int(batch.numbers.max())}; "
+                f"the student knows 1 to {self.student.max_z}"
+            )
         return self.student(batch, stress=stress)  # type: ignore[no-any-return]
 
 

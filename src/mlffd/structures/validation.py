@@ -43,12 +43,16 @@ LARGEST_NET_FORCE = 0.1
 _SEARCH = 1.5
 
 
-def validate_dataset(path: Path | str) -> list[Violation]:
+def validate_dataset(path: Path | str, *, labelled: bool = False) -> list[Violation]:
     """Everything that is wrong with a data set, in the order of its structures.
 
     Read in a stream; only 16 bytes a structure are kept, to find duplicates. If columns are
     missing or splits do not fit, nobody knows which atoms belong to which structure: then only
     these are reported.
+
+    Args:
+        path: the HDF5 file.
+        labelled: whether it is meant to have energies and forces.
 
     Raises:
         InputError: it cannot be opened as HDF5, or points outside itself.
@@ -62,6 +66,8 @@ def validate_dataset(path: Path | str) -> list[Violation]:
             return violations
         if len(layout.splits) == 1:
             violations.append(Violation(None, SPLITS.key, "there are no structures"))
+        if labelled and not layout.is_labelled:
+            violations.append(Violation(None, ENERGY.key, "there are no labels"))
         seen: dict[bytes, int] = {}
         for start, stop in blocks(layout.splits):
             for record in read_records(layout, start, stop):

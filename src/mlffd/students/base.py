@@ -21,12 +21,14 @@ class Student(nn.Module, ABC):
     J. Chem. Phys. 131, 154107 (2009), for the periodic case).
 
     Attributes:
+        max_z: the largest atomic number that it has weights for.
         cutoff: Å; atoms further apart exchange no message.
         revision: of the function; the same weights in another revision mean something else.
         honours_cells: whether neighbours are to be sought across periodic boundaries.
     """
 
     architecture: ClassVar[str]
+    max_z: int
     cutoff: float
     revision: int
     honours_cells: bool

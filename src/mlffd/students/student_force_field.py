@@ -165,6 +165,7 @@ class StudentForceField(Student):
         super().__init__()
         hidden = config.hidden_dim
         self._config = config
+        self.max_z = config.max_z
         self.cutoff = float(config.cutoff)
         self.revision = config.revision
         self.honours_cells = config.revision > 1

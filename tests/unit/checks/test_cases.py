@@ -269,3 +269,39 @@ def test_evidence_that_is_invalid_stays_invalid_under_limits(empty_registry, stu
 
     (case,) = plan([student]).cases
     assert case.run().verdict is Verdict.INVALID
+
+
+def test_a_subject_without_a_case_is_named(two_checks, student, data):
+    """`mlffd check a.pt d.h5 --only data` must not look as if a.pt had passed."""
+    found = plan([student, data], ["data"])
+
+    assert found.omissions == [("tiny", "all", "no check of data concerns it")]
+
+
+def test_a_file_is_checked_once_however_it_is_named(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(checkpoint.parent)
+    (tmp_path / "link.pt").symlink_to(checkpoint)
+    configured = settings(checkpoint)
+    for names in (
+        [checkpoint.name, str(checkpoint)],
+        [checkpoint.name, f"../{checkpoint.parent.name}/{checkpoint.name}"],
+        [str(checkpoint), str(tmp_path / "link.pt")],
+        ["small", str(checkpoint)],
+    ):
+        with pytest.raises(InputError, match="named twice"):
+            named_subjects(names, configured)
+
+
+def test_settings_may_give_one_file_two_names(checkpoint):
+    """With other limits, or other elements."""
+    two = {"a": {"checkpoint": checkpoint}, "b": {"checkpoint": checkpoint, "elements": ["H"]}}
+
+    assert len(named_subjects([], Settings.model_validate({"students": two}))) == 2
+
+
+def test_what_is_tolerated_is_worth_telling(empty_registry, student):
+    register("one", evidence(5.0))
+    student.known_defects = {"one": KnownDefect(reason="old weights", limit=6.0)}
+    (case,) = plan([student]).cases
+
+    assert case.run().noteworthy

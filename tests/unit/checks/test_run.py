@@ -1,5 +1,6 @@
 import json
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,7 +75,14 @@ def test_cases_run_in_order_and_progress_is_told_before_each(cases):
 def test_a_run_is_strict_json_with_everything_in_it(cases):
     found = json.loads(json.dumps(run_cases(*cases).as_dict(), allow_nan=False))
 
-    assert list(found) == ["verdict", "exit_code", "environment", "evidence", "omitted"]
+    assert list(found) == [
+        "verdict",
+        "exit_code",
+        "environment",
+        "evidence",
+        "omitted",
+        "not_run",
+    ]
     assert (found["verdict"], found["exit_code"]) == ("fail", 1)
     assert [e["check"] for e in found["evidence"]] == ["first", "second"]
     assert found["omitted"] == [{"subject": "tiny", "check": "third", "reason": "no golden"}]
@@ -96,6 +104,17 @@ def test_settings_are_found_above_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "a" / "b")
 
     assert load_settings_for(None, needed=True).strict
+
+
+def test_the_commit_is_that_of_the_settings_not_of_the_working_folder(cases, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("mlffd.checks.run.describe_commit", lambda f: asked.append(f) or {})
+
+    environment = run_cases(*cases, settings=tmp_path / "mlffd.toml").environment
+    run_cases(*cases)
+
+    assert environment["settings"] == str(tmp_path / "mlffd.toml")
+    assert asked == [tmp_path, Path.cwd()]
 
 
 def test_settings_that_are_needed_and_not_there_are_an_input_error(tmp_path, monkeypatch):

@@ -156,9 +156,10 @@ def dataset_record(fingerprint="0", structures=10, periodic=2, **elements):
         subject="data",
         fingerprint="sha256:" + fingerprint * 64,
         structures=structures,
-        periodic=periodic,
+        kinds={"periodic": periodic},
         largest=5,
         elements=counts,
+        typical={"forces_rms": 1.5},
         provenance={},
     )
 
@@ -178,7 +179,7 @@ def test_a_lost_and_a_new_element_are_shown():
 
     assert lines == [
         "structures: 10 -> 8",
-        "periodic: 2 -> 0",
+        "periodic: 2 -> 0 structures",
         "F: 0 -> 1 structures",
         "H: 4 -> 0 structures",
         "O: 3 -> 5 structures",

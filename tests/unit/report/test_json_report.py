@@ -32,7 +32,14 @@ def test_a_run_is_written_as_strict_json(tmp_path):
     write_json(run, tmp_path / "run.json")
 
     found = read(tmp_path / "run.json")
-    assert set(found) == {"verdict", "exit_code", "environment", "evidence", "omitted"}
+    assert set(found) == {
+        "verdict",
+        "exit_code",
+        "environment",
+        "evidence",
+        "omitted",
+        "not_run",
+    }
     assert (found["verdict"], found["exit_code"]) == ("fail", 1)
     (evidence,) = found["evidence"]
     assert evidence["measured"] is None
@@ -96,3 +103,39 @@ def test_both_reports_have_the_same_form(tmp_path):
     one, other = read(tmp_path / "a.json"), read(tmp_path / "b.json")
     assert list(one) == list(other)
     assert one["evidence"] == other["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([Verdict.PASS], ("inconclusive", 3)),
+        ([Verdict.PASS, Verdict.FAIL], ("fail", 1)),
+        ([Verdict.PASS, Verdict.INVALID], ("invalid", 3)),
+        ([], ("invalid", 3)),
+    ],
+)
+def test_a_part_of_the_cases_does_not_pass_for_all_of_them(tmp_path, verdicts, expected):
+    parts = [make(v, check=f"c{i}").as_dict() for i, v in enumerate(verdicts)]
+
+    write_collected(parts, [], tmp_path / "a.json", not_run=[("tiny", "accuracy")])
+
+    found = read(tmp_path / "a.json")
+    assert (found["verdict"], found["exit_code"]) == expected
+    assert found["not_run"] == [{"subject": "tiny", "check": "accuracy"}]
+
+
+@pytest.mark.parametrize(
+    "verdicts", [[Verdict.PASS, Verdict.INVALID, Verdict.FAIL], [Verdict.PASS] * 2]
+)
+def test_a_case_that_was_run_repeatedly_is_reported_once_with_its_worst_verdict(tmp_path, verdicts):
+    for order in (verdicts, verdicts[::-1]):
+        write_collected([make(v).as_dict() for v in order], [], tmp_path / "a.json")
+
+        (evidence,) = read(tmp_path / "a.json")["evidence"]
+        assert evidence["verdict"] == verdicts[-1]
+
+
+def test_the_settings_are_named(tmp_path):
+    write_collected([], [], tmp_path / "a.json", settings=tmp_path / "mlffd.toml")
+
+    assert read(tmp_path / "a.json")["environment"]["settings"] == str(tmp_path / "mlffd.toml")

@@ -12,10 +12,10 @@ OVER = Criterion("forces_max", 2.5e-3, 1e-7, "eV/Å")
 WITHIN = Criterion("energy_max", 1e-10, 1e-8, "eV/atom")
 
 
-def printed(evidence, omissions=(), **options):
+def printed(evidence, omissions=(), environment=None, **options):
     stream = io.StringIO()
     console = Console(file=stream, width=140, highlight=False, **options)
-    print_run(Run(evidence, omissions, {}), console)
+    print_run(Run(evidence, omissions, environment or {}), console)
     return stream.getvalue()
 
 
@@ -45,6 +45,19 @@ def test_only_what_needs_attention_is_told_at_length():
     assert "fine" not in text
     assert "as measured" in text
     assert "forces_max: 0.0025 eV/Å (limit 1e-07)" in text
+
+
+def test_a_noteworthy_pass_is_told_too():
+    """A tolerated defect, or an improvement that waits for its golden."""
+    evidence = Evidence(Verdict.PASS, "improved", (WITHIN,), subject="tiny", noteworthy=True)
+
+    assert "pass\n  improved" in printed([evidence])
+
+
+def test_the_settings_in_use_are_named():
+    """They may be those of a folder far above."""
+    assert "\nsettings: /a/mlffd.toml\n" in printed([], environment={"settings": "/a/mlffd.toml"})
+    assert "settings" not in printed([], environment={"settings": None})
 
 
 def test_evidence_without_criteria_has_a_row():

@@ -268,8 +268,9 @@ def _parse_elements(text: str | None) -> frozenset[int] | None:
 
 
 def _output() -> Console:
-    """Tables keep their columns when the output is a file or a pipe."""
-    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    """Tables keep their columns in a pipe, and in a narrow terminal, which wraps by itself."""
+    terminal = Console(highlight=False)
+    return Console(width=max(terminal.width, 120 if sys.stdout.isatty() else 140), highlight=False)
 
 
 def _status(what: str) -> Status:

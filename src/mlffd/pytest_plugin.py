@@ -215,13 +215,8 @@ def _run(item: pytest.Item, case: "Case") -> "Evidence":
     if item.config.getoption("--mlffd-propose") and case.check.name in _PROPOSING:
         _propose(item, case)
     if evidence.verdict is not Verdict.PASS:
-        meaning = case.check.help[case.check.help.index("If this fails") :]
-        raise CheckFailureError(f"{describe(evidence)}\n\n{_unindent(meaning)}")
+        raise CheckFailureError(f"{describe(evidence)}\n\n{case.check.meaning}")
     return evidence
-
-
-def _unindent(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _propose(item: pytest.Item, case: "Case") -> None:

@@ -190,18 +190,20 @@ def named_subjects(
         InputError: neither a name nor a usable file.
     """
     configured = {s.name: s for s in configured_subjects(settings, device=device)}
-    subjects = []
-    files = []
+    subjects: list[Subject] = []
+    given: list[Subject] = []  # by path, not by name
     for name in names or configured:
-        if name not in configured and not Path(name).exists():
+        if name in configured:
+            subjects.append(configured[name])
+        elif Path(name).exists():
+            given.append(_subject_at(Path(name), device=device))
+            subjects.append(given[-1])
+        else:
             known = ", ".join(configured) or "no names: there are no settings"
             raise InputError(f"{name}: neither a file nor a name in the settings ({known})")
-        if name not in configured:
-            files.append(Path(name).resolve())
-        subjects.append(configured.get(name) or _subject_at(Path(name), device=device))
-    _tell_apart(subjects)
+    _tell_apart(subjects, given)
     paths = [subject.path.resolve() for subject in subjects]
-    if any(paths.count(file) > 1 for file in files):
+    if any(paths.count(subject.path.resolve()) > 1 for subject in given):
         raise InputError(_TWICE)
     if elements is not None:
         for subject in subjects:
@@ -210,10 +212,10 @@ def named_subjects(
     return subjects
 
 
-def _tell_apart(subjects: Sequence[Subject]) -> None:
-    """Two files of the same name in different folders are called by their paths."""
+def _tell_apart(subjects: Sequence[Subject], given: Sequence[Subject]) -> None:
+    """A given file whose name another subject has, too, is called by its path."""
     often = Counter(subject.name for subject in subjects)
-    for subject in subjects:
+    for subject in given:
         if often[subject.name] > 1:
             subject.name = str(subject.path)
     if len({subject.name for subject in subjects}) < len(subjects):

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from mlffd.checks.evidence import Evidence
 from mlffd.checks.subjects import Subject
 
+_MEANING = "If this fails, it probably means"
+
 CONCERNS = ("loading", "golden", "physics", "data")
 
 S = TypeVar("S", bound=Subject)
@@ -31,9 +33,10 @@ class Check:
     unless: Callable[[Any], str | None]
 
     @property
-    def help(self) -> str:
-        """The check's docstring: what it measures and what a failure probably means."""
-        return self.function.__doc__ or ""
+    def meaning(self) -> str:
+        """What a failure probably means: from the check's docstring, in one line."""
+        text = self.function.__doc__ or ""
+        return " ".join(text[text.index(_MEANING) :].split())
 
 
 _CHECKS: dict[str, Check] = {}
@@ -53,7 +56,7 @@ def check(
     def add(function: Callable[[S], Evidence]) -> Callable[[S], Evidence]:
         if name in _CHECKS:
             raise ValueError(f"check {name!r} is registered twice")
-        if "If this fails, it probably means" not in (function.__doc__ or ""):
+        if _MEANING not in (function.__doc__ or ""):
             raise ValueError(f"check {name!r} does not say what a failure probably means")
         _CHECKS[name] = Check(name, concern, kind, function, unless)
         return function

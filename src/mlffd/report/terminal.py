@@ -1,6 +1,7 @@
 """A run as a table on the terminal."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Criterion, Evidence, Verdict
+from mlffd.checks.registry import all_checks
 from mlffd.checks.run import Run
 from mlffd.report.text import printable
 
@@ -22,15 +24,33 @@ _STYLES = {
 def print_run(run: Run, console: Console) -> None:
     """Print the table, what needs attention, what was left out, and the verdict."""
     console.print(_table(run.evidence))
+    unloaded = {e.subject for e in run.evidence if e.check == "loads" and _failed(e)}
     for evidence in run.evidence:
+        # Of what does not load nothing can be measured: saying so once is enough.
+        if evidence.subject in unloaded and evidence.verdict is Verdict.INVALID:
+            continue
         if evidence.verdict is not Verdict.PASS or evidence.noteworthy:
             # Whole lines, however long: a log is searched, and a terminal wraps by itself.
             console.print(_finding(evidence), soft_wrap=True)
+    if failed := {e.check for e in run.evidence if _failed(e)}:
+        console.print(_meanings(failed), soft_wrap=True)
     if run.omissions:
         console.print(_omissions(run.omissions), soft_wrap=True)
     if (settings := run.environment.get("settings")) is not None:
         console.print(Text(printable(f"\nsettings: {settings}")), soft_wrap=True)
     console.print(_summary(run))
+
+
+def _failed(evidence: Evidence) -> bool:
+    return evidence.verdict is Verdict.FAIL
+
+
+def _meanings(names: Collection[str]) -> Group:
+    """What failures probably mean, once for each check."""
+    return Group(
+        Text("\nwhat failures probably mean:", style="bold"),
+        *(Text(f"  {c.name}: {c.meaning}") for c in all_checks() if c.name in names),
+    )
 
 
 def describe(evidence: Evidence) -> str:
@@ -46,15 +66,15 @@ def _table(evidence: Sequence[Evidence]) -> RenderableType:
         table.add_column(column, no_wrap=True)
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("of", no_wrap=True)
+    table.add_column("worst criterion", no_wrap=True)
     for item in evidence:
         worst = item.worst
         table.add_row(
             Text(printable(item.subject)),
             Text(item.check),
             Text(str(item.verdict), style=_STYLES[item.verdict]),
-            f"{worst.measured:.3g}" if worst else "",
-            f"{worst.limit:.3g}" if worst else "",
+            _number(worst.measured) if worst else "",
+            _number(worst.limit) if worst else "",
             Text(f"{worst.name} {worst.unit and f'({worst.unit})'}" if worst else ""),
         )
     return table
@@ -71,9 +91,13 @@ def _finding(evidence: Evidence) -> Text:
 
 
 def _against(criterion: Criterion) -> str:
-    return f"{criterion.measured:.4g} {criterion.unit} (limit {criterion.limit:.4g})".replace(
-        "  ", " "
-    )
+    measured = f"{_number(criterion.measured)} {criterion.unit}".rstrip()
+    return f"{measured} (limit {_number(criterion.limit)})"
+
+
+def _number(value: float) -> str:
+    """Counts in full, measurements to three digits."""
+    return f"{value:,.0f}" if math.isfinite(value) and value == round(value) else f"{value:.3g}"
 
 
 def _omissions(omissions: Sequence[Omission]) -> Group:

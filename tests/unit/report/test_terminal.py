@@ -47,6 +47,22 @@ def test_only_what_needs_attention_is_told_at_length():
     assert "forces_max: 0.0025 eV/Å (limit 1e-07)" in text
 
 
+def test_what_a_failure_probably_means_is_told_once():
+    failures = [make(Verdict.FAIL, OVER, subject=s, check="net_force_and_torque") for s in "ab"]
+
+    assert printed(failures).count("net_force_and_torque: If this fails, it probably means") == 1
+    assert "probably mean" not in printed([make(Verdict.PASS, WITHIN)])
+
+
+def test_of_what_does_not_load_the_rest_is_not_repeated():
+    unmeasured = make(Verdict.INVALID, check="accuracy", message="no such file")
+    failed = make(Verdict.FAIL, OVER, message="no such file")
+
+    assert printed([failed, unmeasured]).count("\n  no such file") == 1
+    other = make(Verdict.INVALID, subject="other", check="accuracy", message="no such file")
+    assert printed([failed, other]).count("\n  no such file") == 2
+
+
 def test_a_noteworthy_pass_is_told_too():
     """A tolerated defect, or an improvement that waits for its golden."""
     evidence = Evidence(Verdict.PASS, "improved", (WITHIN,), subject="tiny", noteworthy=True)

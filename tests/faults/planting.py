@@ -31,19 +31,22 @@ def healthy_student(path: Path = CHECKPOINT) -> StudentSubject:
     return StudentSubject(name="student", path=path, nve_picoseconds=0.1)
 
 
-def verdicts(subject: Subject) -> dict[str, Verdict]:
-    """The verdict of every check that concerns the subject."""
-    return {check: evidence.verdict for check, evidence in all_evidence(subject).items()}
+def all_evidence(subject: Subject, *, dynamics: bool = True) -> dict[str, Evidence]:
+    """The evidence of every check that concerns the subject.
+
+    Args:
+        subject: with or without a fault.
+        dynamics: False leaves out `nve_conservation`, which takes half of the time, where a fault
+            does not touch the potential.
+    """
+    cases = [c for c in plan([subject]).cases if dynamics or c.check.name != "nve_conservation"]
+    return {case.check.name: case.run() for case in cases}
 
 
-def all_evidence(subject: Subject) -> dict[str, Evidence]:
-    """The evidence of every check that concerns the subject."""
-    return {case.check.name: case.run() for case in plan([subject]).cases}
-
-
-def not_passing(subject: Subject) -> dict[str, Verdict]:
+def not_passing(subject: Subject, *, dynamics: bool = True) -> dict[str, Verdict]:
     """What a planted fault brings up: empty for a healthy subject."""
-    return {c: v for c, v in verdicts(subject).items() if v is not Verdict.PASS}
+    evidence = all_evidence(subject, dynamics=dynamics)
+    return {c: e.verdict for c, e in evidence.items() if e.verdict is not Verdict.PASS}
 
 
 def with_energy(subject: StudentSubject, extra: Extra) -> StudentSubject:

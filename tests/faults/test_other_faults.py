@@ -61,7 +61,7 @@ def test_a_renamed_layer_does_not_load(tmp_path: Path) -> None:
     weights["readout.0.weight"] = weights.pop("energy_head.0.weight")
     path = tmp_path / "renamed.pt"
     torch.save({"model_state_dict": weights, "config": document["config"]}, path)
-    found = not_passing(healthy_student(path))
+    found = not_passing(healthy_student(path), dynamics=False)
     # Of a student that does not load nothing else can be measured, and nothing may pass.
     assert found.pop("loads") is Verdict.FAIL
     assert set(found.values()) == {Verdict.INVALID}
@@ -74,22 +74,22 @@ def test_one_nan_in_an_embedding_that_nothing_uses(tmp_path: Path) -> None:
     document["fingerprint"] = fingerprint(document["model_state_dict"])  # not a damaged file
     path = tmp_path / "nan.pt"
     torch.save(document, path)
-    assert not_passing(healthy_student(path)) == {"finite_weights": Verdict.FAIL}
+    assert not_passing(healthy_student(path), dynamics=False) == {"finite_weights": Verdict.FAIL}
 
 
 @pytest.mark.catches("parameter_count")
 def test_another_size_than_declared() -> None:
     subject = healthy_student()
     subject.parameters = 77_203
-    assert not_passing(subject) == {"parameter_count": Verdict.FAIL}
+    assert not_passing(subject, dynamics=False) == {"parameter_count": Verdict.FAIL}
 
 
 # Goldens
 
 
 def test_healthy_subjects_match_their_goldens(golden_folder: Path) -> None:
-    assert not_passing(student_with_golden(golden_folder)) == {}
-    assert not_passing(dataset_with_golden(golden_folder)) == {}
+    assert not_passing(student_with_golden(golden_folder), dynamics=False) == {}
+    assert not_passing(dataset_with_golden(golden_folder), dynamics=False) == {}
 
 
 @pytest.mark.catches("matches_golden")
@@ -106,7 +106,7 @@ def test_one_percent_of_the_forces_of_one_structure(golden_folder: Path) -> None
         return replace(prediction, forces=forces)
 
     faulty = with_prediction(student_with_golden(golden_folder), one_percent)
-    assert not_passing(faulty) == {"matches_golden": Verdict.FAIL}
+    assert not_passing(faulty, dynamics=False) == {"matches_golden": Verdict.FAIL}
 
 
 def test_five_millielectronvolts_for_one_element(golden_folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_worse_weights_lose_accuracy_and_cannot_match(golden_folder: Path) -> No
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.add_(0.1 * parameter.abs().mean() * noise)
     path = resaved(golden_folder, student)
-    found = not_passing(student_with_golden(golden_folder, path))
+    found = not_passing(student_with_golden(golden_folder, path), dynamics=False)
     # New weights are not held against old predictions, but may not pass unreviewed either.
     assert found == {"accuracy": Verdict.FAIL, "matches_golden": Verdict.INVALID}
 
@@ -139,18 +139,20 @@ def test_worse_weights_lose_accuracy_and_cannot_match(golden_folder: Path) -> No
 def test_the_golden_of_another_student(golden_folder: Path) -> None:
     subject = student_with_golden(golden_folder)
     subject.name = "another"
-    assert not_passing(subject) == {
+    assert not_passing(subject, dynamics=False) == {
         "accuracy": Verdict.INVALID,
         "matches_golden": Verdict.INVALID,
     }
 
 
 def test_a_missing_golden_is_no_pass(tmp_path: Path) -> None:
-    assert not_passing(student_with_golden(tmp_path)) == {
+    assert not_passing(student_with_golden(tmp_path), dynamics=False) == {
         "accuracy": Verdict.INVALID,
         "matches_golden": Verdict.INVALID,
     }
-    assert not_passing(dataset_with_golden(tmp_path)) == {"dataset_coverage": Verdict.INVALID}
+    assert not_passing(dataset_with_golden(tmp_path), dynamics=False) == {
+        "dataset_coverage": Verdict.INVALID
+    }
 
 
 # Data
@@ -166,7 +168,9 @@ def test_one_nan_force(golden_folder: Path) -> None:
 
     path = golden_folder / "nan.h5"
     write_dataset(path, poisoned(iter(Dataset(DATASET))), metadata={})
-    assert not_passing(dataset_with_golden(golden_folder, path)) == {"dataset_valid": Verdict.FAIL}
+    assert not_passing(dataset_with_golden(golden_folder, path), dynamics=False) == {
+        "dataset_valid": Verdict.FAIL
+    }
 
 
 @pytest.mark.catches("dataset_valid")
@@ -175,7 +179,7 @@ def test_a_data_set_that_was_never_labelled(golden_folder: Path) -> None:
     path = golden_folder / "unlabelled.h5"
     write_dataset(path, bare, metadata={})
     subject = DatasetSubject(name="golden", path=path)  # its coverage would be found wanting too
-    assert not_passing(subject) == {"dataset_valid": Verdict.FAIL}
+    assert not_passing(subject, dynamics=False) == {"dataset_valid": Verdict.FAIL}
 
 
 @pytest.mark.catches("dataset_coverage")
@@ -199,7 +203,7 @@ def test_data_in_other_units_or_without_a_kind_of_label(
 ) -> None:
     path = golden_folder / f"{request.node.callspec.id.replace('/', ' per ')}.h5"
     write_dataset(path, map(change, Dataset(DATASET)), metadata={})
-    assert not_passing(dataset_with_golden(golden_folder, path)) == {
+    assert not_passing(dataset_with_golden(golden_folder, path), dynamics=False) == {
         "dataset_coverage": Verdict.FAIL
     }
 
@@ -222,7 +226,7 @@ def test_data_that_lost_every_hydrogen_before_it_was_labelled(golden_folder: Pat
     path = golden_folder / "heavy.h5"
     write_dataset(path, without_hydrogen(iter(Dataset(DATASET))), metadata={})
     subject: Subject = dataset_with_golden(golden_folder, path)
-    assert not_passing(subject) == {"dataset_coverage": Verdict.FAIL}
+    assert not_passing(subject, dynamics=False) == {"dataset_coverage": Verdict.FAIL}
 
 
 @pytest.mark.catches("dataset_coverage")
@@ -238,6 +242,6 @@ def test_most_structures_with_chlorine_are_gone(golden_folder: Path) -> None:
 
     path = golden_folder / "thinned.h5"
     write_dataset(path, thinned(iter(Dataset(DATASET))), metadata={})
-    assert not_passing(dataset_with_golden(golden_folder, path)) == {
+    assert not_passing(dataset_with_golden(golden_folder, path), dynamics=False) == {
         "dataset_coverage": Verdict.FAIL
     }

@@ -450,7 +450,7 @@ def test_data_info_shows_what_a_data_set_holds(project, mlffd):
         fingerprint, atoms = dataset.fingerprint, int(dataset.atom_counts.sum())
     result = mlffd("data", "info", project.dataset)
     assert (result.code, result.err) == (0, "")
-    for fragment in (fingerprint, f"{atoms:,}", "energy, forces", "random numbers"):
+    for fragment in (fingerprint, f"{atoms:,}", "energy and forces 24", "random numbers"):
         assert fragment in result.out
 
 

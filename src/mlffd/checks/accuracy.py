@@ -28,16 +28,17 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
     structures = list(subject.dataset)
     predictions = current_predictions(subject)
     key, entry = subject.golden.record.entry(environment_keys(subject.device))
+    allowed = subject.limits.get("accuracy", {})
     comparisons = compare_metrics(
         entry.metrics,
         baseline=metric_terms(structures, subject.golden.predictions),
         candidate=metric_terms(structures, predictions),
-        allowed=subject.limits.get("accuracy", {}),
+        allowed=allowed,
     )
     undecided = [c.metric for c in comparisons if c.status is Status.UNDECIDED]
     evidence = judge(
         [
-            *(_criterion(c) for c in comparisons),
+            *(_criterion(c, allowed.get(c.metric, ROUNDING)) for c in comparisons),
             # Counted, so that no limit that lifts another metric lets these pass with it.
             Criterion("undecided", len(undecided), 0, "metrics"),
         ],
@@ -62,14 +63,14 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
     return evidence
 
 
-def _criterion(comparison: Comparison) -> Criterion:
-    """The lower end of the change's interval must not be for the worse beyond rounding."""
+def _criterion(comparison: Comparison, limit: float) -> Criterion:
+    """The lower end of the change's interval must not be for the worse beyond what is allowed."""
     low = comparison.change.low if comparison.change else 0.0
     if comparison.status is Status.NON_FINITE:
         low = float("nan")
     if comparison.status is Status.UNDECIDED:
         low = 0.0  # not known to be worse; counted by itself
-    return Criterion(comparison.metric, low, ROUNDING, "change")
+    return Criterion(comparison.metric, low, limit, "change")
 
 
 def _describe(comparison: Comparison) -> str:

@@ -1,6 +1,6 @@
 """What a file holds, for `mlffd inspect` and `mlffd data info`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ase.data import chemical_symbols
 from rich.console import Console
@@ -27,7 +27,7 @@ def print_checkpoint(checkpoint: Checkpoint, console: Console) -> None:
         "fingerprint": checkpoint.fingerprint,
         "trained elements": elements,
         **{f"config {k}": str(v) for k, v in checkpoint.config.items() if k != "revision"},
-        **{f"training {k}": str(v) for k, v in checkpoint.training.items()},
+        **dict(_leaves("training", checkpoint.training)),
     }
     _print_rows(rows, console)
     for note in checkpoint.notes:
@@ -39,12 +39,16 @@ def print_checkpoint(checkpoint: Checkpoint, console: Console) -> None:
 def print_dataset(dataset: Dataset, console: Console) -> None:
     """Print the figures of a data set and its metadata."""
     coverage = measure_coverage(dataset)
+    kinds = coverage.kinds
+    labels = "none"
+    if kinds["labelled"]:
+        labels = f"energy and forces {kinds['labelled']:,}, stress {kinds['stress']:,}"
     rows = {
         "file": str(dataset.path),
         "structures": f"{len(dataset):,}",
-        **{kind: f"{count:,}" for kind, count in coverage.kinds.items()},
+        "periodic": f"{kinds['periodic']:,}",
         "atoms": f"{int(dataset.atom_counts.sum()):,} (largest structure {coverage.largest:,})",
-        "labels": "energy, forces" if dataset.is_labelled else "none",
+        "labels": labels,
         "fingerprint": dataset.fingerprint,
         **{f"metadata {k}": str(v) for k, v in sorted(dataset.metadata.items())},
     }
@@ -62,6 +66,27 @@ def _print_rows(rows: dict[str, str], console: Console) -> None:
     for key, value in rows.items():
         table.add_row(Text(printable(key)), Text(printable(value)))
     console.print(table)
+
+
+def _leaves(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """What a plain value holds, each leaf with the path that leads to it.
+
+    A list stays one leaf unless something in it has parts of its own.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(f"{name} {key}", item)
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(f"{name} {index}", item)
+    elif isinstance(value, list):
+        yield name, ", ".join(map(_leaf, value))
+    else:
+        yield name, _leaf(value)
+
+
+def _leaf(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _symbols(numbers: Iterable[int]) -> str:

@@ -101,3 +101,54 @@ def test_structures_without_labels_convert_too(tmp_path):
     write_dataset(tmp_path / "d.h5", structures, metadata={})
     convert(tmp_path / "d.h5", tmp_path / "d.xyz")
     assert_same_structures(list(read_extxyz(tmp_path / "d.xyz")), structures, atol=1e-8)
+
+
+def test_a_file_is_not_converted_onto_itself(labelled_file, tmp_path):
+    before = labelled_file.read_bytes()
+    link = tmp_path / "link.h5"
+    link.symlink_to(labelled_file)
+    for target in (labelled_file, tmp_path / "absent" / ".." / "labelled.h5", link):
+        with pytest.raises(InputError, match="is the source itself"):
+            convert(labelled_file, target)
+    assert labelled_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["new.h5", "new.xyz"])
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("Properties=species:S:1:pos:R:3:force:R:3 total_E=-1.5", "'total_E', 'force'"),
+        ("Properties=species:S:1:pos:R:3:forces:R:3 REF_energy=-1.5", "'REF_energy'"),
+        ("Properties=species:S:1:pos:R:3:DFT_forces:R:3 energy=-1.5", "'DFT_forces'"),
+    ],
+)
+def test_labels_under_other_names_are_not_lost_in_silence(tmp_path, header, names, target):
+    source = tmp_path / "d.xyz"
+    source.write_text(f"1\n{header}\nH 0 0 0 0 0 0\n")
+    with pytest.raises(InputError) as error:
+        convert(source, tmp_path / target)
+    assert f"{source}: structure 0" in str(error.value)
+    assert f"has {names}, but labels are looked for under the names 'energy'" in str(error.value)
+    assert not (tmp_path / target).exists()
+
+
+def test_other_columns_are_no_labels(tmp_path):
+    (tmp_path / "d.xyz").write_text(
+        "1\nProperties=species:S:1:pos:R:3:momenta:R:3 forces_from=DFT charge=0.5\nH 0 0 0 0 0 0\n"
+    )
+    assert convert(tmp_path / "d.xyz", tmp_path / "d.h5") == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([{"energy": -1.0, "forces": [[0, 0, 0]]}, {}], "structure 1 .* labels are missing"),
+        ([{}, {"energy": -1.0, "forces": [[0, 0, 0]]}], "structure 1 .*'energy', 'forces'"),
+        ([{"energy": -1.0}], "structure 0 .* labels are 'energy'; expected 'energy' and 'forces'"),
+    ],
+)
+def test_partial_labels_are_blamed_on_the_source(tmp_path, labels, message):
+    source = tmp_path / "d.xyz"
+    write_extxyz(source, [Structure([1], [[0, 0, 0]], **some) for some in labels])
+    with pytest.raises(InputError, match=f"^{source}: {message}"):
+        convert(source, tmp_path / "d.h5")

@@ -24,6 +24,7 @@ def make_pair_potential():
         def __init__(self, cutoff: float) -> None:
             super().__init__()
             self.cutoff, self.revision, self.honours_cells = cutoff, 1, True
+            self.max_z = 118
             self.stiffness = torch.nn.Parameter(torch.tensor(3.0))
 
         def atomic_energies(self, numbers, vectors, edge_index):

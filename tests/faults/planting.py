@@ -82,6 +82,7 @@ class _Changed:
     ) -> None:
         self.inner, self.change, self.change_batch = inner, change, change_batch
         self.cutoff, self.dtype, self.device = inner.cutoff, inner.dtype, inner.device
+        self.max_z = inner.max_z
         self.honours_cells, self.has_stress = inner.honours_cells, inner.has_stress
 
     def __call__(self, batch: Batch, *, stress: bool = False) -> Prediction:

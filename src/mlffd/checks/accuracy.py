@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
-from mlffd.checks.matching import current_predictions, no_golden, unusable_golden
+from mlffd.checks.goldens import no_golden
+from mlffd.checks.matching import unusable_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.environment import environment_keys
@@ -26,7 +27,7 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         return unusable
     assert subject.golden is not None and subject.dataset is not None
     structures = list(subject.dataset)
-    predictions = current_predictions(subject)
+    predictions = subject.predictions
     key, entry = subject.golden.record.entry(environment_keys(subject.device))
     allowed = subject.limits.get("accuracy", {})
     comparisons = compare_metrics(
@@ -77,8 +78,7 @@ def _describe(comparison: Comparison) -> str:
     text = f"{comparison.metric} {comparison.value:.4g} {comparison.unit}"
     if comparison.change is None:
         return f"{text} ({comparison.status})"
-    low, high = 100 * comparison.change.low, 100 * comparison.change.high
-    text += f" ({comparison.status}, change {low:+.2g}% to {high:+.2g}%)"
+    text += f" ({comparison.status}, change {comparison.change.in_percent})"
     if comparison.status is Status.REGRESSED:
         text += ", and any significant loss is a regression"
     return text

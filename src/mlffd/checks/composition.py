@@ -8,6 +8,7 @@ from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import StructurePrediction, collate_for, predict, split
+from mlffd.structures.structure import Structure
 
 _FAR = 40.0  # Å between molecules, beyond any cutoff in use
 _LARGE_BATCH = 300  # more structures than an 8-bit index can count
@@ -71,17 +72,18 @@ def check_batch_invariance(subject: StudentSubject) -> Evidence:
     smallest = subject.molecules[-1]
     many = [probes.rattled(smallest, seed) for seed in range(_LARGE_BATCH)]
     comparisons = []
+
+    def in_one_batch(structures: list[Structure]) -> list[StructurePrediction]:
+        batch = collate_for(potential, structures)
+        return split(potential(batch, stress=potential.has_stress), structures)
+
     for structures in (mixed, mixed[::-1], many):
-        batch = potential(collate_for(potential, structures), stress=potential.has_stress)
         # Some of a large batch, first and last among them: one call each is what takes time.
         stride = max(1, len(structures) // 25)
         chosen = {*range(0, len(structures), stride), len(structures) - 1}
-        together = split(batch, structures)
+        together = in_one_batch(structures)
         for index in sorted(chosen):
-            alone = split(
-                potential(collate_for(potential, [structures[index]]), stress=potential.has_stress),
-                [structures[index]],
-            )[0]
+            (alone,) = in_one_batch([structures[index]])
             name = f"{structures[index].name}, number {index + 1} of {len(structures)}"
             comparisons.append(Comparison(name, alone, together[index]))
     found = deviations(comparisons)

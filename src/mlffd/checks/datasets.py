@@ -1,6 +1,7 @@
 """Is a labelled data set sound, and does it still cover what it covered?"""
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
+from mlffd.checks.goldens import missing_golden, no_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import DatasetSubject
 from mlffd.golden.coverage import Coverage, measure_coverage
@@ -32,11 +33,7 @@ def check_dataset_valid(subject: DatasetSubject) -> Evidence:
     )
 
 
-def _no_golden(subject: DatasetSubject) -> str | None:
-    return "the settings name no golden record for it" if subject.golden_path is None else None
-
-
-@check("dataset_coverage", concern="data", kind=DatasetSubject, unless=_no_golden)
+@check("dataset_coverage", concern="data", kind=DatasetSubject, unless=no_golden)
 def check_dataset_coverage(subject: DatasetSubject) -> Evidence:
     """No element and no kind of structure that the golden had is lost or much rarer.
 
@@ -50,10 +47,7 @@ def check_dataset_coverage(subject: DatasetSubject) -> Evidence:
     """
     golden = subject.golden
     if golden is None:
-        return Evidence(
-            Verdict.INVALID,
-            f"{subject.golden_path}: missing; review and accept one with `mlffd golden accept`",
-        )
+        return missing_golden(subject)
     count = len(subject.dataset)
     found = measure_coverage(subject.dataset)
     lost = sorted(golden.elements.keys() - found.elements.keys())

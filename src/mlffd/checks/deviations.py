@@ -38,12 +38,10 @@ class Deviations(NamedTuple):
     forces_max: float
     worst: str
 
-    def criteria(
-        self, *, energy_limit: float = ENERGY_LIMIT, force_limit: float = FORCE_LIMIT
-    ) -> tuple[Criterion, ...]:
+    def criteria(self, *, force_limit: float = FORCE_LIMIT) -> tuple[Criterion, ...]:
         """Hold the largest deviations against limits."""
         return (
-            Criterion("energy_max", self.energy_max, energy_limit, "eV/atom"),
+            Criterion("energy_max", self.energy_max, ENERGY_LIMIT, "eV/atom"),
             Criterion("forces_max", self.forces_max, force_limit, "eV/Å"),
         )
 

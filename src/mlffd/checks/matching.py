@@ -3,30 +3,19 @@
 import numpy as np
 
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.goldens import missing_golden, no_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.environment import environment_keys
-from mlffd.golden.records import Predictions
-from mlffd.runtimes.potential import predict
 
 _WORST = 10
-
-
-def no_golden(subject: StudentSubject) -> str | None:
-    """Why golden checks do not concern a subject."""
-    if subject.golden_path is None:
-        return "the settings name no golden record for it"
-    return None
 
 
 def unusable_golden(subject: StudentSubject) -> Evidence | None:
     """Why a subject cannot be held against its golden; None: it can."""
     golden = subject.golden
     if golden is None:
-        return Evidence(
-            Verdict.INVALID,
-            f"{subject.golden_path}: missing; review and accept one with `mlffd golden accept`",
-        )
+        return missing_golden(subject)
     if golden.record.subject != subject.name:
         return Evidence(
             Verdict.INVALID,
@@ -51,18 +40,6 @@ def unusable_golden(subject: StudentSubject) -> Evidence | None:
     return None
 
 
-def current_predictions(subject: StudentSubject) -> Predictions:
-    """What the subject predicts for its data set now."""
-    assert subject.dataset is not None
-    structures = list(subject.dataset)
-    predictions = predict(subject.potential, structures)
-    return Predictions.concatenate(
-        [s.name for s in structures],
-        [p.energy for p in predictions],
-        [p.forces for p in predictions],
-    )
-
-
 @check("matches_golden", concern="golden", kind=StudentSubject, unless=no_golden)
 def check_matches_golden(subject: StudentSubject) -> Evidence:
     """Unchanged weights predict, structure by structure, what they did, within rounding.
@@ -85,7 +62,7 @@ def check_matches_golden(subject: StudentSubject) -> Evidence:
                 "weights": subject.checkpoint.fingerprint,
             },
         )
-    found = current_predictions(subject)
+    found = subject.predictions
     key, entry = golden.record.entry(environment_keys(subject.device))
     energy, force = golden.predictions.differences(found)
     tolerance = entry.predictions

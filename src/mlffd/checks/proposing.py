@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mlffd.checks.matching import current_predictions
 from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
 from mlffd.environment import (
     command_line,
@@ -102,7 +101,7 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
         raise InputError(f"{subject.name}: no data set to make a golden with")
     _refuse_empty(subject.dataset)
     structures = list(subject.dataset)
-    predictions = current_predictions(subject)
+    predictions = subject.predictions
     if not predictions.is_finite():
         raise InputError(f"{subject.name}: predictions are not finite: nothing to propose")
     terms = metric_terms(structures, predictions)

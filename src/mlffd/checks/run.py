@@ -52,14 +52,35 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "verdict": str(self.verdict),
-            "exit_code": self.exit_code,
-            "environment": self.environment,
-            "evidence": [e.as_dict() for e in self.evidence],
-            "omitted": [o._asdict() for o in self.omissions],
-            "not_run": [],
-        }
+        return report_document(
+            self.verdict, self.environment, [e.as_dict() for e in self.evidence], self.omissions
+        )
+
+
+def report_document(
+    verdict: Verdict,
+    environment: dict[str, Any],
+    evidence: Sequence[dict[str, Any]],
+    omissions: Sequence[Omission],
+    not_run: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """The form of every JSON report, whoever collected what is in it.
+
+    Args:
+        verdict: of the whole.
+        environment: where it ran.
+        evidence: as dictionaries.
+        omissions: checks that did not concern a subject.
+        not_run: subject and check of each case that was left out.
+    """
+    return {
+        "verdict": str(verdict),
+        "exit_code": EXIT_CODES[verdict],
+        "environment": environment,
+        "evidence": list(evidence),
+        "omitted": [o._asdict() for o in omissions],
+        "not_run": [{"subject": subject, "check": check} for subject, check in not_run],
+    }
 
 
 def run_cases(

@@ -12,10 +12,10 @@ from mlffd.checkpoints import Checkpoint, read_checkpoint
 from mlffd.checks import probes
 from mlffd.config import KnownDefect
 from mlffd.errors import InputError
-from mlffd.golden.records import DatasetRecord, StudentGolden
+from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden
 from mlffd.golden.store import read_dataset_record, read_student_record
 from mlffd.runtimes.eager import EagerPotential
-from mlffd.runtimes.potential import Potential
+from mlffd.runtimes.potential import Potential, predict
 from mlffd.structures.dataset import Dataset
 from mlffd.structures.structure import Structure
 
@@ -75,6 +75,18 @@ class StudentSubject:
     def dataset(self) -> Dataset | None:
         """The labelled structures, if there are any."""
         return None if self.dataset_path is None else Dataset(self.dataset_path)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """What it predicts for its data set now; the golden checks share them."""
+        assert self.dataset is not None
+        structures = list(self.dataset)
+        predictions = predict(self.potential, structures)
+        return Predictions.concatenate(
+            [s.name for s in structures],
+            [p.energy for p in predictions],
+            [p.forces for p in predictions],
+        )
 
     @cached_property
     def probe_elements(self) -> frozenset[int]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlffd.golden.metrics import FloatArray, MetricDefinition
+from mlffd.golden.metrics import MetricDefinition
+from mlffd.structures.structure import FloatArray
 
 RESAMPLES = 4000
 CONFIDENCE = 0.95
@@ -27,6 +28,11 @@ class Change(NamedTuple):
     estimate: float
     low: float
     high: float
+
+    @property
+    def in_percent(self) -> str:
+        """The interval, for a person."""
+        return f"{100 * self.low:+.2g}% to {100 * self.high:+.2g}%"
 
 
 def relative_change(

@@ -8,8 +8,9 @@ from types import MappingProxyType
 import numpy as np
 
 from mlffd.golden.bootstrap import Change, relative_change
-from mlffd.golden.metrics import METRICS, FloatArray
+from mlffd.golden.metrics import METRICS
 from mlffd.golden.records import Metric
+from mlffd.structures.structure import FloatArray
 
 #: A relative change that is none: the same weights differ by 1e-12 between machines.
 ROUNDING = 1e-6

@@ -86,8 +86,7 @@ def _tolerance_changes(old: EnvironmentEntry, new: EnvironmentEntry) -> list[str
 def _describe(comparison: Comparison) -> str:
     interval = ""
     if comparison.change is not None:
-        low, high = 100 * comparison.change.low, 100 * comparison.change.high
-        interval = f", change {low:+.2g}% to {high:+.2g}%"
+        interval = f", change {comparison.change.in_percent}"
     golden = "none" if comparison.golden is None else f"{comparison.golden:.4g}"
     return (
         f"{comparison.metric}: {golden} -> {comparison.value:.4g} {comparison.unit} "

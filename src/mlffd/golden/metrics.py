@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlffd.errors import InputError
 from mlffd.golden.records import Predictions
-from mlffd.structures.structure import Structure
-
-FloatArray = NDArray[np.float64]
+from mlffd.structures.structure import FloatArray, Structure
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Verdict
-from mlffd.checks.run import EXIT_CODES, WORST_FIRST, Run, overall, run_environment
+from mlffd.checks.run import WORST_FIRST, Run, overall, report_document, run_environment
 from mlffd.files import write_text_atomically
 
 
@@ -38,16 +38,8 @@ def write_collected(
     verdicts = [Verdict(item["verdict"]) for item in cases]
     if verdicts and not_run:
         verdicts.append(Verdict.INCONCLUSIVE)
-    verdict = overall(verdicts)
-    document = {
-        "verdict": str(verdict),
-        "exit_code": EXIT_CODES[verdict],
-        "environment": run_environment(settings=settings),
-        "evidence": cases,
-        "omitted": [o._asdict() for o in omissions],
-        "not_run": [{"subject": subject, "check": check} for subject, check in not_run],
-    }
-    _write(document, path)
+    environment = run_environment(settings=settings)
+    _write(report_document(overall(verdicts), environment, cases, omissions, not_run), path)
 
 
 def worst_of_each(evidence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

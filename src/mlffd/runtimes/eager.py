@@ -33,21 +33,13 @@ class EagerPotential:
         self.dtype = dtype
         self.student = copy.deepcopy(student).to(device=self.device, dtype=dtype).eval()
         self.student.requires_grad_(False)
+        self.max_z = student.max_z
         self.cutoff = student.cutoff
         self.honours_cells = student.honours_cells
         self.has_stress = student.honours_cells
 
     def __call__(self, batch: Batch, *, stress: bool = False) -> Prediction:
-        """See `Potential`.
-
-        Raises:
-            InputError: the batch has an element that the student has no weights for.
-        """
-        if int(batch.numbers.max()) > self.student.max_z or int(batch.numbers.min()) < 1:
-            raise InputError(
-                f"atomic numbers from {int(batch.numbers.min())} to {int(batch.numbers.max())}; "
-                f"the student knows 1 to {self.student.max_z}"
-            )
+        """See `Potential`."""
         return self.student(batch, stress=stress)  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlffd.errors import InputError
 from mlffd.structures.batch import Batch, collate, in_chunks
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import FloatArray, Structure
@@ -16,6 +17,7 @@ class Potential(Protocol):
     """Anything that maps a batch to a prediction.
 
     Attributes:
+        max_z: the largest atomic number that it has weights for.
         cutoff: Å, of the neighbour lists that it needs.
         dtype: of the positions that it takes.
         device: where it computes.
@@ -23,6 +25,7 @@ class Potential(Protocol):
         has_stress: whether it can give a stress.
     """
 
+    max_z: int
     cutoff: float
     dtype: torch.dtype
     device: torch.device
@@ -49,7 +52,19 @@ class StructurePrediction(NamedTuple):
 
 
 def collate_for(potential: Potential, structures: list[Structure]) -> Batch:
-    """A batch as the potential wants it."""
+    """A batch as the potential wants it.
+
+    Raises:
+        InputError: a structure has an element that the potential has no weights for. Checked here
+            because on a device it would cost a synchronization at every call.
+    """
+    for structure in structures:
+        lowest, highest = structure.numbers.min(initial=1), structure.numbers.max(initial=1)
+        if lowest < 1 or highest > potential.max_z:
+            raise InputError(
+                f"{structure.label}: atomic numbers from {lowest} to {highest}; the student knows "
+                f"1 to {potential.max_z}"
+            )
     return collate(
         structures,
         potential.cutoff,

@@ -79,3 +79,11 @@ def test_a_device_that_is_there_is_taken():
 def test_a_missing_checkpoint_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"none\.pt"):
         load_potential(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("number", [0, 21])
+def test_an_element_without_weights_is_refused_by_name(student, number):
+    structure = Structure([number, 1], [[0, 0, 0], [0, 0, 1.0]], name="odd one")
+
+    with pytest.raises(InputError, match=rf"odd one: atomic numbers .*{number}.* 1 to 20"):
+        predict(EagerPotential(student), [structure])

@@ -1,0 +1,19 @@
+"""What every check that needs a golden asks first."""
+
+from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.subjects import Subject
+
+
+def no_golden(subject: Subject) -> str | None:
+    """Why golden checks do not concern a subject; None: they do."""
+    if subject.golden_path is None:
+        return "the settings name no golden record for it"
+    return None
+
+
+def missing_golden(subject: Subject) -> Evidence:
+    """Of a subject whose settings name a golden that was never accepted."""
+    return Evidence(
+        Verdict.INVALID,
+        f"{subject.golden_path}: missing; review and accept one with `mlffd golden accept`",
+    )

@@ -1,7 +1,6 @@
 """The ``mlffd`` command: arguments in, exit codes out; everything else is elsewhere."""
 
 import itertools
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -9,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.status import Status
-from rich.text import Text
 
 from mlffd import __version__
-from mlffd.distill.commands import distill, generate, label
+from mlffd.distill.commands import distill
+from mlffd.distill.data_commands import generate, label
+from mlffd.distill.split_commands import split
 from mlffd.errors import InputError
+from mlffd.report.commands import accuracy, card, compare
+from mlffd.report.console import output, status
 from mlffd.report.destination import require_writable
 from mlffd.report.text import printable
 
@@ -103,7 +104,7 @@ def check(
 
     if json is not None:
         require_writable(json, "--json")
-    with _status("reading"):
+    with status("reading"):
         available_device(device)
         settings = load_settings_for(config, needed=not subjects)
         chosen = named_subjects(
@@ -127,7 +128,7 @@ def check(
             progress.update(task, completed=next(done), description=printable(case.id))
 
         run = run_cases(cases, omissions, device=device, settings=settings.source, before=show)
-    print_run(run, _output())
+    print_run(run, output())
     if json is not None:
         write_json(run, json)
     raise typer.Exit(run.exit_code)
@@ -139,7 +140,7 @@ def inspect(checkpoint: Annotated[Path, typer.Argument(help="A checkpoint")]) ->
     from mlffd.checkpoints import read_checkpoint
     from mlffd.report.inspection import print_checkpoint
 
-    print_checkpoint(read_checkpoint(checkpoint, require_finite=False), _output())
+    print_checkpoint(read_checkpoint(checkpoint, require_finite=False), output())
 
 
 @golden_app.command("diff")
@@ -197,7 +198,7 @@ def _review(
     for subject in subjects:
         if ready is not None and subject.name not in ready:
             raise InputError(f"{proposed}: proposes nothing for {subject.name}")
-        with _status(f"computing {subject.name}"):
+        with status(f"computing {subject.name}"):
             proposal = propose(subject) if ready is None else ready[subject.name]
             refuse_mismatch(subject, proposal)
             lines = changes(subject, proposal)
@@ -216,7 +217,7 @@ def data_info(path: Annotated[Path, typer.Argument(help="A data set (HDF5)")]) -
     from mlffd.structures.dataset import Dataset
 
     with Dataset(path) as dataset:
-        print_dataset(dataset, _output())
+        print_dataset(dataset, output())
 
 
 @data_app.command("validate")
@@ -224,7 +225,7 @@ def data_validate(path: Annotated[Path, typer.Argument(help="A data set (HDF5)")
     """List every violation with the index of the structure; exit code 1 if there is one."""
     from mlffd.structures.validation import validate_dataset
 
-    with _status("validating"):
+    with status("validating"):
         violations = validate_dataset(path)
     for violation in violations:
         where = "file" if violation.index is None else f"structure {violation.index}"
@@ -241,14 +242,18 @@ def data_convert(
     """Convert between HDF5 and extended XYZ."""
     from mlffd.structures.extxyz import convert
 
-    with _status("converting"):
+    with status("converting"):
         count = convert(source, target)
     typer.echo(f"{count} structures written to {target}")
 
 
 data_app.command()(generate)
 data_app.command()(label)
+data_app.command()(split)
 app.command()(distill)
+app.command()(accuracy)
+app.command()(compare)
+app.command()(card)
 
 
 def _parse_elements(text: str | None) -> frozenset[int] | None:
@@ -265,13 +270,3 @@ def _parse_elements(text: str | None) -> frozenset[int] | None:
     if not symbols or any(atomic_numbers.get(s, 0) < 1 for s in symbols):
         raise InputError(f"--elements: {text!r}: expected chemical symbols such as H,C,N,O")
     return frozenset(atomic_numbers[s] for s in symbols)
-
-
-def _output() -> Console:
-    """Tables keep their columns in a pipe, and in a narrow terminal, which wraps by itself."""
-    terminal = Console(highlight=False)
-    return Console(width=max(terminal.width, 120 if sys.stdout.isatty() else 140), highlight=False)
-
-
-def _status(what: str) -> Status:
-    return Console(stderr=True).status(Text(printable(what)))  # names may look like markup

@@ -1,7 +1,8 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there."""
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,33 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def write_text_atomically(path: Path, text: str) -> None:
     """`write_atomically` for a text, in UTF-8."""
     write_atomically(path, lambda aside: _write_text(aside, text))
+
+
+def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary folder beside ``folder``, and rename it into place.
+
+    The files in it are as durable as ``write`` makes them.
+
+    Raises:
+        InputError: ``folder`` is there and holds something, is a file, or cannot be made.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder}: expected an empty folder or one that is yet to be made")
+    aside = folder.parent / f".{folder.name}.{secrets.token_hex(8)}"
+    try:
+        aside.mkdir()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write here: {error.strerror}") from error
+    try:
+        write(aside)
+        if folder.exists():
+            folder.rmdir()  # Windows renames onto no folder, not even an empty one
+        _rename(aside, folder)
+        _sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """How faults are planted: small changes of a healthy student, and what then fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace as copy_of
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from mlffd.checks.cases import plan
 from mlffd.checks.evidence import Evidence, Verdict
 from mlffd.checks.subjects import StudentSubject, Subject
 from mlffd.runtimes.eager import EagerPotential
-from mlffd.runtimes.potential import Potential
+from mlffd.runtimes.potential import Potential, predict
 from mlffd.structures.batch import Batch
 from mlffd.structures.prediction import Prediction
+from mlffd.structures.structure import Structure
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "golden" / "checkpoints" / "ultra_tiny.pt"
@@ -29,6 +30,21 @@ def healthy_student(path: Path = CHECKPOINT) -> StudentSubject:
     The dynamics are as short as they can be and still tell a drift from a vibration.
     """
     return StudentSubject(name="student", path=path, nve_picoseconds=0.1)
+
+
+def labelled_by_student(structures: Iterable[Structure]) -> list[Structure]:
+    """Structures with labels of the shipped student: wrong by its errors, but consistent."""
+    bare = list(structures)
+    predictions = predict(healthy_student().potential, bare)
+    return [
+        copy_of(
+            structure,
+            energy=predicted.energy,
+            forces=predicted.forces,
+            stress=predicted.stress if structure.is_periodic else None,
+        )
+        for structure, predicted in zip(bare, predictions, strict=True)
+    ]
 
 
 def all_evidence(subject: Subject, *, dynamics: bool = True) -> dict[str, Evidence]:

@@ -1,10 +1,14 @@
 """What the integration tests share."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from mlffd_command import Result, Run
 from small_project import Project, make_project
+
+from mlffd.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +23,18 @@ def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     return Project(tmp_path)
+
+
+@pytest.fixture
+def mlffd(monkeypatch, capsys) -> Run:
+    """The command, run in this process: starting one costs seconds."""
+
+    def run(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["mlffd", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Result(ended.value.code, captured.out, captured.err)
+
+    return run

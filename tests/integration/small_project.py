@@ -90,7 +90,7 @@ def shift_energies(project: Project, by: float) -> None:
 
 
 def labelled_structures(count: int = 24) -> list[Structure]:
-    """Rattled molecules; the labels are only numbers."""
+    """Rattled molecules, far from each other's places: the labels are only numbers."""
     generator = np.random.default_rng(1)
     molecules = probes.molecules(frozenset(ELEMENTS))
     structures = []
@@ -100,6 +100,7 @@ def labelled_structures(count: int = 24) -> list[Structure]:
         structures.append(
             replace(
                 molecule,
+                positions=molecule.positions + index,
                 name=f"{molecule.name}-{index}",
                 energy=float(generator.normal()),
                 forces=forces - forces.mean(axis=0),

@@ -3,14 +3,13 @@
 import json
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mlffd_command import Result, Run, assert_refused, start
 from small_project import (
     break_splits,
     save_student,
@@ -19,58 +18,9 @@ from small_project import (
 )
 
 from mlffd.checkpoints import read_checkpoint
-from mlffd.cli import main
 from mlffd.structures.dataset import Dataset, write_dataset
 
 HTML = "<!DOCTYPE html><html><body>404 Not Found</body></html>"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def mlffd(monkeypatch, capsys) -> Run:
-    """The command, run in this process: starting one costs seconds."""
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["mlffd", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Result(ended.value.code, captured.out, captured.err)
-
-    return run
-
-
-def start(*arguments: object) -> Result:
-    """The command as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlffd", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
-def assert_refused(result: Result, *fragments: str) -> None:
-    """One line on standard error, that says what was wrong where; nothing else."""
-    assert result.code == 2, result
-    assert result.out == ""
-    (line,) = result.err.splitlines()
-    assert line.startswith("mlffd: error: ")
-    for fragment in fragments:
-        assert fragment in line
 
 
 class Payload:
@@ -316,6 +266,7 @@ def test_json_is_strict_and_has_the_documented_keys(project, mlffd):
         "evidence",
         "omitted",
         "not_run",
+        "standings",
     }
     assert (document["verdict"], document["exit_code"]) == ("pass", 0)
     assert [(e["subject"], e["check"]) for e in document["evidence"]] == [
@@ -349,8 +300,9 @@ def test_what_was_not_asked_is_named(project, mlffd):
     assert {(o["subject"], o["check"]) for o in omitted} == {
         ("small", "matches_golden"),
         ("small", "accuracy"),
+        ("small", "unseen_molecules"),
     }
-    assert all("golden" in o["reason"] for o in omitted)
+    assert all("the settings name no" in o["reason"] for o in omitted)
     assert "not asked:" in result.out
 
 

@@ -109,7 +109,7 @@ def test_settings_alone_change_no_session(project, pytester):
 def test_one_test_for_each_subject_and_check(project, pytester):
     result = pytester.runpytest_inprocess("--mlffd", "--collect-only", "-q")
     lines = [line for line in result.outlines if line.startswith("mlffd.toml::")]
-    assert len(lines) == len(set(lines)) == 21
+    assert len(lines) == len(set(lines)) == 22
     for name in ("small-loads", "small-rotation_equivariance", "data-dataset_valid"):
         assert f"mlffd.toml::{name}" in lines
     assert "mlffd.toml::data-loads" not in lines
@@ -125,7 +125,7 @@ def test_the_same_cases_as_the_command(project, pytester):
 def test_own_tests_and_cases_run_together(project, pytester):
     pytester.makepyfile(test_own="def test_loads_of_fun(): pass")
     result = pytester.runpytest_inprocess("--mlffd", "-k", "loads")
-    result.assert_outcomes(passed=2, deselected=20)
+    result.assert_outcomes(passed=2, deselected=21)
 
 
 def test_one_case_can_be_run_by_its_id(project, pytester):
@@ -166,7 +166,7 @@ def test_settings_above_the_root_are_found_as_by_the_command(
     monkeypatch.chdir(below)
     options = ["--mlffd", "-v", "-k", "loads", "--rootdir", str(below), "--mlffd-json=run.json"]
     result = pytester.runpytest_inprocess(*options, *workers)
-    result.assert_outcomes(passed=1, deselected=0 if workers else 20)
+    result.assert_outcomes(passed=1, deselected=0 if workers else 21)
     result.stdout.fnmatch_lines(["mlffd: ../../mlffd.toml: *", "*../../mlffd.toml::small-loads*"])
     assert evidence_of(project, "deep/er/run.json") == {("small", "loads"): "pass"}
 
@@ -191,7 +191,7 @@ def test_a_failure_shows_its_evidence_and_meaning_without_a_traceback(project, p
         content.replace("nve_picoseconds = 0.05", "nve_picoseconds = 0.05\nparameters = 5")
     )
     result = pytester.runpytest_inprocess("--mlffd", "-k", "parameter_count or loads")
-    result.assert_outcomes(passed=1, failed=1, deselected=19)
+    result.assert_outcomes(passed=1, failed=1, deselected=20)
     result.stdout.fnmatch_lines(
         [
             "*small-parameter_count*",
@@ -207,14 +207,14 @@ def test_a_failure_shows_its_evidence_and_meaning_without_a_traceback(project, p
 
 def test_what_cannot_be_measured_fails_too(project, pytester):
     result = pytester.runpytest_inprocess("--mlffd", "-k", "matches_golden")
-    result.assert_outcomes(failed=1, deselected=20)
+    result.assert_outcomes(failed=1, deselected=21)
     result.stdout.fnmatch_lines(["small: matches_golden: invalid: *", "mlffd: 1 cases: 1 invalid"])
 
 
 def test_the_report_is_that_of_the_command(project, pytester):
     project.settings.write_text("[datasets.data]\npath = 'data.h5'\n")
     result = pytester.runpytest_inprocess("--mlffd", "--mlffd-json=run.json")
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
     report = json.loads((project.folder / "run.json").read_text())
     settings = load_settings(project.settings)
     cases, omissions = plan(configured_subjects(settings))
@@ -227,12 +227,12 @@ def test_the_report_is_that_of_the_command(project, pytester):
 
 def test_a_selection_does_not_pass_for_the_whole(project, pytester):
     result = pytester.runpytest_inprocess("--mlffd", "-k", FAST, "--mlffd-json=run.json")
-    result.assert_outcomes(passed=4, deselected=17)
+    result.assert_outcomes(passed=4, deselected=18)
     assert result.ret == 0
     document = json.loads((project.folder / "run.json").read_text())
     assert (document["verdict"], document["exit_code"]) == ("inconclusive", 3)
     assert {"subject": "small", "check": "accuracy"} in document["not_run"]
-    assert len(document["not_run"]) == 17
+    assert len(document["not_run"]) == 18
     assert set(evidence_of(project)) == {
         ("small", "loads"),
         ("small", "finite_weights"),
@@ -270,7 +270,7 @@ def test_workers_give_the_same_outcomes_one_report_and_one_set_of_proposals(
     pytester.makepyfile("import os\ndef test_loads(): assert os.environ['OMP_NUM_THREADS'] == '3'")
     outputs = ["--mlffd-json=shared.json", "--mlffd-propose=new.json"]
     shared = pytester.runpytest_inprocess(*selection, "-n", "2", *outputs)
-    assert alone.parseoutcomes() == {"passed": 5, "failed": 2, "deselected": 14}
+    assert alone.parseoutcomes() == {"passed": 5, "failed": 2, "deselected": 15}
     assert shared.parseoutcomes() == {"passed": 6, "failed": 2}
     assert evidence_of(project, "shared.json") == evidence_of(project, "alone.json")
     assert len(evidence_of(project, "shared.json")) == 7
@@ -331,7 +331,7 @@ def test_the_case_of_a_test_is_known_whatever_its_name(project, pytester, worker
 def test_a_case_that_is_tested_twice_is_one_case(project, pytester):
     pytester.makepyfile(test_own=PARAMETRIZED)
     result = pytester.runpytest_inprocess("--mlffd", "-k", "loads", "--mlffd-json=run.json")
-    result.assert_outcomes(passed=2, deselected=22)
+    result.assert_outcomes(passed=2, deselected=23)
     result.stdout.fnmatch_lines(["mlffd: 1 cases: 1 pass"])
     document = json.loads((project.folder / "run.json").read_text())
     assert [(e["subject"], e["check"]) for e in document["evidence"]] == [("small", "loads")]
@@ -398,10 +398,10 @@ def test_a_run_proposes_goldens_and_writes_none(project, pytester, monkeypatch):
     before = project.files()
     options = ["--mlffd-propose=new.json", "-p", "no:cacheprovider"]
     first = pytester.runpytest_inprocess(*selection, *options)
-    first.assert_outcomes(passed=1, failed=3, deselected=17)
+    first.assert_outcomes(passed=1, failed=3, deselected=18)
     assert project.files() - before == {"new.json"}
     assert accept(monkeypatch, "new.json") == 0
-    pytester.runpytest_inprocess(*selection).assert_outcomes(passed=4, deselected=17)
+    pytester.runpytest_inprocess(*selection).assert_outcomes(passed=4, deselected=18)
 
 
 def test_proposals_of_a_run_that_left_something_out_are_not_accepted(

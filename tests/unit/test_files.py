@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from mlffd.errors import InputError
-from mlffd.files import write_atomically, write_text_atomically
+from mlffd.files import write_atomically, write_folder_atomically, write_text_atomically
 
 
 def test_the_text_is_written_in_utf8(tmp_path):
@@ -114,3 +114,54 @@ def test_many_writers_at_once_leave_one_whole_file(tmp_path):
 
     assert path.read_text() in texts
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+# Folders
+
+
+def _fill(aside):
+    (aside / "one.txt").write_text("1")
+    (aside / "two.txt").write_text("2")
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_folder_is_made_or_an_empty_one_is_filled(tmp_path, is_there):
+    folder = tmp_path / "data"
+    if is_there:
+        folder.mkdir()
+
+    write_folder_atomically(folder, _fill)
+
+    assert {p.name for p in folder.iterdir()} == {"one.txt", "two.txt"}
+    assert [p.name for p in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_is_whole_or_not_there(tmp_path, error):
+    def fail(aside):
+        (aside / "one.txt").write_text("1")
+        raise error
+
+    with pytest.raises(error):
+        write_folder_atomically(tmp_path / "data", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+
+    with pytest.raises(InputError, match="expected an empty folder or one that is yet to be made"):
+        write_folder_atomically(tmp_path, _fill)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_file_is_no_folder_to_fill(tmp_path):
+    (tmp_path / "file").write_text("mine")
+
+    with pytest.raises(InputError, match="expected an empty folder"):
+        write_folder_atomically(tmp_path / "file", _fill)
+
+
+def test_a_folder_in_no_folder_cannot_be_made(tmp_path):
+    with pytest.raises(InputError, match="absent/data: cannot write here: No such file"):
+        write_folder_atomically(tmp_path / "absent" / "data", _fill)

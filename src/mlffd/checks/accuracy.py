@@ -8,8 +8,9 @@ from mlffd.checks.matching import unusable_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.environment import environment_keys
+from mlffd.golden.breakdown import break_down
 from mlffd.golden.compare import ROUNDING, Comparison, Status, compare_metrics
-from mlffd.golden.metrics import force_r2, metric_terms
+from mlffd.golden.residuals import residuals
 
 
 @check("accuracy", concern="golden", kind=StudentSubject, unless=no_golden)
@@ -17,8 +18,12 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
     """No metric against the labels is significantly worse than the golden's.
 
     Paired over structures: golden and present predictions are judged on the same structures, and
-    a bootstrap over them gives the interval of the change. A change is a regression if its whole
-    95% interval is for the worse.
+    a bootstrap over their molecules, or over structures where the names tell fewer than 20
+    molecules, gives the interval of the change. A change is a regression if its whole 95% interval
+    is for the worse. Judged are energies per atom (mean and root mean square error), forces (the
+    same, over components) and the directions of forces above 0.1 eV/Å. The details hold more, with
+    intervals: energies of each molecule relative to each other, R² of forces, stress; by element,
+    size and kind of structure; and the ten worst structures.
 
     If this fails, it probably means that new weights are worse (less data, a lost element, an
     optimizer setting), or that energies lost their reference or their unit.
@@ -27,13 +32,13 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         return unusable
     assert subject.golden is not None and subject.dataset is not None
     structures = list(subject.dataset)
-    predictions = subject.predictions
+    found = residuals(structures, subject.predictions)
     key, entry = subject.golden.record.entry(environment_keys(subject.device))
     allowed = subject.limits.get("accuracy", {})
     comparisons = compare_metrics(
         entry.metrics,
-        baseline=metric_terms(structures, subject.golden.predictions),
-        candidate=metric_terms(structures, predictions),
+        baseline=residuals(structures, subject.golden.predictions),
+        candidate=found,
         allowed=allowed,
     )
     undecided = [c.metric for c in comparisons if c.status is Status.UNDECIDED]
@@ -46,9 +51,9 @@ def check_accuracy(subject: StudentSubject) -> Evidence:
         "; ".join(_describe(c) for c in comparisons),
         {
             "environment": key,
-            "structures": len(structures),
-            "force_r2": force_r2(structures, predictions),
-            "metrics": {c.metric: _details(c) for c in comparisons},
+            "dataset": subject.dataset.fingerprint,
+            "metrics": {c.metric: c.as_dict() for c in comparisons},
+            **break_down(found).as_dict(),
         },
     )
     statuses = {c.status for c in comparisons}
@@ -82,13 +87,3 @@ def _describe(comparison: Comparison) -> str:
     if comparison.status is Status.REGRESSED:
         text += ", and any significant loss is a regression"
     return text
-
-
-def _details(comparison: Comparison) -> dict[str, object]:
-    return {
-        "status": str(comparison.status),
-        "value": comparison.value,
-        "golden": comparison.golden,
-        "unit": comparison.unit,
-        "change": comparison.change._asdict() if comparison.change else None,
-    }

@@ -15,15 +15,15 @@ from mlffd.environment import (
 from mlffd.errors import InputError
 from mlffd.golden.coverage import measure_coverage
 from mlffd.golden.diff import dataset_changes, student_changes
-from mlffd.golden.metrics import METRICS, metric_terms
+from mlffd.golden.metrics import metric_records
 from mlffd.golden.proposals import DatasetProposal, Proposal, StudentProposal
 from mlffd.golden.records import (
     DatasetRecord,
     EnvironmentEntry,
-    Metric,
     PredictionTolerance,
     StudentRecord,
 )
+from mlffd.golden.residuals import residuals
 from mlffd.structures.dataset import Dataset
 
 _PREDICTION_TOLERANCE = PredictionTolerance(
@@ -32,8 +32,6 @@ _PREDICTION_TOLERANCE = PredictionTolerance(
     reason="float64 sums in another order (1-4 threads, batches of 1-91, reversed) differed by "
     "3e-14; other processors may differ by some hundred times that",
 )
-_METRIC_TOLERANCE = 0.10
-_METRIC_TOLERANCE_REASON = "a tenth of its error is the least that a user of the student notices"
 
 
 def propose(subject: Subject) -> Proposal:
@@ -104,25 +102,14 @@ def _propose_student(subject: StudentSubject) -> StudentProposal:
     predictions = subject.predictions
     if not predictions.is_finite():
         raise InputError(f"{subject.name}: predictions are not finite: nothing to propose")
-    terms = metric_terms(structures, predictions)
-    values = {m.name: m.value(terms[m.name]) for m in METRICS}
-    if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+    found = residuals(structures, predictions)
+    try:
+        metrics = metric_records(found)
+    except InputError as error:
         raise InputError(
-            f"{subject.dataset.path}: {', '.join(bad)} of {subject.name} are not finite: nothing "
-            "to propose; `mlffd data validate` shows labels that are not finite"
-        )
-    metrics = {
-        m.name: Metric(
-            value=values[m.name],
-            unit=m.unit,
-            direction="lower",
-            reduction=m.reduction,
-            n=len(structures),
-            tolerance=_METRIC_TOLERANCE,
-            tolerance_reason=_METRIC_TOLERANCE_REASON,
-        )
-        for m in METRICS
-    }
+            f"{subject.dataset.path}: {error} for {subject.name}: nothing to propose; `mlffd data "
+            "validate` shows labels that are not finite"
+        ) from error
     entry = EnvironmentEntry(
         metrics=metrics,
         predictions=_PREDICTION_TOLERANCE,

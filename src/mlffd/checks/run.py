@@ -8,6 +8,8 @@ from typing import Any
 
 from mlffd.checks.cases import Case, Omission, named_subjects, plan
 from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.standings import Standings, compare_all
+from mlffd.checks.subjects import StudentSubject
 from mlffd.config import Settings, load_settings
 from mlffd.environment import describe_commit, describe_environment, now
 from mlffd.errors import InputError
@@ -34,11 +36,13 @@ class Run:
         evidence: in the order of the cases.
         omissions: checks that did not concern a subject.
         environment: where it ran.
+        standings: of students that were judged on the same data set.
     """
 
     evidence: Sequence[Evidence]
     omissions: Sequence[Omission]
     environment: dict[str, Any]
+    standings: Sequence[Standings] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -53,7 +57,11 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return report_document(
-            self.verdict, self.environment, [e.as_dict() for e in self.evidence], self.omissions
+            self.verdict,
+            self.environment,
+            [e.as_dict() for e in self.evidence],
+            self.omissions,
+            standings=[s.as_dict() for s in self.standings],
         )
 
 
@@ -63,6 +71,7 @@ def report_document(
     evidence: Sequence[dict[str, Any]],
     omissions: Sequence[Omission],
     not_run: Sequence[tuple[str, str]] = (),
+    standings: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """The form of every JSON report, whoever collected what is in it.
 
@@ -72,6 +81,7 @@ def report_document(
         evidence: as dictionaries.
         omissions: checks that did not concern a subject.
         not_run: subject and check of each case that was left out.
+        standings: as dictionaries; processes that share the cases cannot compare students.
     """
     return {
         "verdict": str(verdict),
@@ -80,6 +90,7 @@ def report_document(
         "evidence": list(evidence),
         "omitted": [o._asdict() for o in omissions],
         "not_run": [{"subject": subject, "check": check} for subject, check in not_run],
+        "standings": list(standings),
     }
 
 
@@ -105,10 +116,14 @@ def run_cases(
     """
     available_device(device)
     evidence = []
+    judged = []
     for case in cases:
         before(case)
         evidence.append(case.run())
-    return Run(evidence, omissions, run_environment(device, settings))
+        if case.check.name == "accuracy" and evidence[-1].verdict is not Verdict.INVALID:
+            judged.append(case.subject)
+    standings = compare_all(s for s in judged if isinstance(s, StudentSubject))
+    return Run(evidence, omissions, run_environment(device, settings), standings)
 
 
 def run_environment(device: str = "cpu", settings: Path | None = None) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from mlffd.checkpoints import Checkpoint, read_checkpoint
 from mlffd.checks import probes
 from mlffd.config import KnownDefect
 from mlffd.errors import InputError
+from mlffd.golden.predicting import predict_all
 from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden
 from mlffd.golden.store import read_dataset_record, read_student_record
 from mlffd.runtimes.eager import EagerPotential
-from mlffd.runtimes.potential import Potential, predict
+from mlffd.runtimes.potential import Potential
+from mlffd.structures.close_pairs import ClosePair, find_close_pairs
 from mlffd.structures.dataset import Dataset
 from mlffd.structures.structure import Structure
 
@@ -80,13 +82,7 @@ class StudentSubject:
     def predictions(self) -> Predictions:
         """What it predicts for its data set now; the golden checks share them."""
         assert self.dataset is not None
-        structures = list(self.dataset)
-        predictions = predict(self.potential, structures)
-        return Predictions.concatenate(
-            [s.name for s in structures],
-            [p.energy for p in predictions],
-            [p.forces for p in predictions],
-        )
+        return predict_all(self.potential, list(self.dataset))
 
     @cached_property
     def probe_elements(self) -> frozenset[int]:
@@ -143,6 +139,11 @@ class DatasetSubject:
     def dataset(self) -> Dataset:
         """The data set, opened."""
         return Dataset(self.path)
+
+    @cached_property
+    def close_pairs(self) -> list[ClosePair]:
+        """Structures that tell whether energies and forces belong together."""
+        return find_close_pairs(self.dataset)
 
     @cached_property
     def golden(self) -> DatasetRecord | None:

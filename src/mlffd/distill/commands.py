@@ -1,101 +1,136 @@
-"""The commands that make a student: generate structures, label them, train.
+"""The command that trains a student.
 
-Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
+Heavy imports (torch, Lightning) are inside it: help and bad usage answer at once.
 """
 
-from collections.abc import Iterable
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from mlffd.errors import InputError
-
-T = TypeVar("T")
-
-
-def generate(
-    folder: Annotated[Path, typer.Argument(help="An existing folder to write to")],
-    *,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is random")] = 0,
-) -> None:
-    """Make structures without labels: train.h5, validation.h5 and golden.h5, by molecule.
-
-    Needs RDKit and tblite, the label extra of mlffd.
-    """
-    from mlffd.distill.generate import FILES, generate_structures
-    from mlffd.distill.molecules import load_molecules
-    from mlffd.structures.dataset import write_dataset
-
-    if not folder.is_dir():
-        raise InputError(f"{folder}: expected an existing folder")
-    molecules = load_molecules()
-    for split, name in FILES.items():
-        structures = list(_track(generate_structures(molecules, split, seed), f"making {name}"))
-        write_dataset(
-            folder / name, structures, metadata={"source": f"mlffd data generate --seed {seed}"}
-        )
-        typer.echo(f"{len(structures)} structures written to {folder / name}")
-
-
-def label(
-    source: Annotated[Path, typer.Argument(help="Structures (HDF5)")],
-    target: Annotated[Path, typer.Argument(help="Where to write them with labels (HDF5)")],
-) -> None:
-    """Label structures with energies, forces and stresses of GFN2-xTB.
-
-    A structure without a label is left out and named. Needs tblite, the label extra of mlffd.
-    """
-    from mlffd.distill.teacher import label_all, provenance
-    from mlffd.structures.dataset import Dataset, write_dataset
-
-    with Dataset(source) as dataset:
-        metadata = {**dataset.metadata, **provenance()}
-        done = label_all(_track(dataset, "labelling", total=len(dataset)))
-    for name, reason in done.failures:
-        typer.echo(f"left out: {name}: {reason}", err=True)
-    if not done.structures:
-        raise InputError(f"{source}: no structure could be labelled")
-    write_dataset(target, done.structures, metadata=metadata)
-    typer.echo(f"{len(done.structures)} structures written to {target}")
+if TYPE_CHECKING:
+    from mlffd.distill.history import Epoch
 
 
 def distill(
     *,
-    train: Annotated[Path, typer.Option(help="Labelled structures to learn from (HDF5)")],
-    validation: Annotated[Path, typer.Option(help="To choose the best epoch by (HDF5)")],
-    test: Annotated[Path, typer.Option(help="To report on, used for nothing else (HDF5)")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder with train.h5 and validation.h5; conformers.h5, test.h5 and golden.h5"
+            " are only reported on"
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write")],
     size: Annotated[str, typer.Option(help="original, tiny or ultra_tiny")] = "ultra_tiny",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the structures")] = 80,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the structures [default: by size]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was interrupted")
+    ] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long, to be resumed")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda")] = "cpu",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them train together")] = 1,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the training step: faster, needs a compiler")
+    ] = False,
+    strategy: Annotated[
+        str, typer.Option(help="Lightning's name of how several devices work together")
+    ] = "auto",
 ) -> None:
-    """Train a student on labels and write its checkpoint, with metrics and provenance in it."""
-    from mlffd.distill.shipping import distill_checkpoint
-    from mlffd.distill.train import Epoch, Recipe
+    """Train a student on labels and write its checkpoint, with metrics and provenance in it.
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("training", total=epochs)
+    While it runs, its state and learning curve are in a folder beside the checkpoint, called like
+    it with .run at the end. Needs Lightning, the train extra of mlffd.
+    """
+    from mlffd.distill.recipe import RECIPES, require_size
+    from mlffd.distill.run_folder import RunFolder
+    from mlffd.distill.shipping import distill_checkpoint, find_data
+    from mlffd.distill.train import UnfinishedError
+    from mlffd.distill.trainer import Hardware
 
-        def show(epoch: Epoch) -> None:
-            rmse = epoch.validation["forces_rmse"]
-            progress.update(task, completed=epoch.number, description=f"validation {rmse:.3f} eV/Å")
-
-        shipped = distill_checkpoint(
-            {"train": train, "validation": validation, "test": test},
-            output,
-            size=size,
-            recipe=Recipe(epochs=epochs, seed=seed),
-            on_epoch=show,
-        )
-    for split, metrics in shipped.metrics.items():
-        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        typer.echo(f"{split}: {values}")
+    require_size(size)
+    recipe = replace(
+        RECIPES[size], seed=seed, epochs=epochs or RECIPES[size].epochs, compiled=compiled
+    )
+    run = RunFolder(output.with_suffix(".run"), resume=resume, max_minutes=max_minutes)
+    view = _View(size, recipe.epochs)
+    try:
+        with view.progress:
+            shipped = distill_checkpoint(
+                find_data(data),
+                output,
+                size=size,
+                recipe=recipe,
+                hardware=Hardware(device, devices, strategy),
+                run=run,
+                on_step=view.on_step,
+                on_epoch=view.on_epoch,
+            )
+    except (UnfinishedError, KeyboardInterrupt) as stopped:
+        reason = str(stopped) or "interrupted"
+        view.say(f"{reason}; the same command with --resume goes on")
+        raise typer.Exit(3) from None
+    if shipped is None:
+        return
+    for name, metrics in shipped.metrics.items():
+        values = ", ".join(f"{metric} {value:.4f}" for metric, value in metrics.items())
+        typer.echo(f"{name}: {values}")
     typer.echo(f"best epoch {shipped.best_epoch}; {shipped.fingerprint} written to {output}")
 
 
-def _track(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
-    console: Any = Console(stderr=True)
-    return track(items, description, total=total, console=console, transient=True)
+class _View:
+    """How a training looks: a bar in a terminal, a line per validated epoch elsewhere."""
+
+    def __init__(self, size: str, epochs: int) -> None:
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._size = size
+        self._epochs = epochs
+        # Lightning starts the other processes with the same command.
+        self._hidden = os.environ.get("LOCAL_RANK", "0") != "0"
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            refresh_per_second=2,  # drawing takes time from the training
+            disable=self._hidden or not self._console.is_terminal,
+        )
+        self._task = self.progress.add_task(size, total=None)
+
+    def say(self, text: str) -> None:
+        if not self._hidden:
+            self._console.print(text, markup=False)
+
+    def on_step(self, done: int, total: int) -> None:
+        self.progress.update(self._task, completed=done, total=total)
+
+    def on_epoch(self, epoch: "Epoch") -> None:
+        if epoch.validation is None:
+            return
+        rmse, energy = (epoch.validation[k] for k in ("forces_rmse", "energy_mae_per_atom"))
+        self.progress.update(self._task, description=f"{self._size}: {rmse:.3f} eV/Å on validation")
+        if not self._console.is_terminal:
+            self.say(
+                f"epoch {epoch.number} of {self._epochs}: loss {epoch.loss:.4f}; validation:"
+                f" forces {rmse:.4f} eV/Å, energy {1000 * energy:.2f} meV/atom;"
+                f" {epoch.seconds / 60:.1f} min"
+            )

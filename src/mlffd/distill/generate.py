@@ -1,130 +1,152 @@
-"""The structures of each split: thermal molecules, pairs in contact, cells, single atoms."""
+"""Structures without labels: molecules cold, hot, rattled and scanned; pairs, cells, atoms.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+Names say what was done: see `mlffd.structures.naming`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from ase.data import atomic_numbers
 
-from mlffd.distill.molecules import ELEMENTS, Molecule, Split
-from mlffd.distill.packing import cell, pair
-from mlffd.distill.thermal import minimum, thermal_positions
+from mlffd.distill.alone import LARGE, alone
+from mlffd.distill.company import in_company
+from mlffd.distill.molecules import ELEMENTS, Molecule
+from mlffd.distill.optional import import_optional
+from mlffd.distill.parts import Part, read_part, write_part
+from mlffd.distill.work import remove_parts, run_units
+from mlffd.environment import command_line
+from mlffd.structures.hdf5_schema import Metadata
+from mlffd.structures.naming import kind_of
 from mlffd.structures.structure import Structure
 
-#: Where each split is written. The test molecules are the golden set.
-FILES: dict[Split, str] = {
-    "train": "train.h5",
-    "validation": "validation.h5",
-    "test": "golden.h5",
-}
-
-#: K, one structure per molecule and entry. Most of what is trained on is hotter than where
-#: students are used: dynamics must not leave what they know.
-TEMPERATURES: dict[Split, tuple[float, ...]] = {
-    "train": (300.0, 300.0, 500.0, 500.0, 700.0, 1000.0, 1000.0),
-    "validation": (300.0, 700.0),
-    "test": (300.0, 300.0, 700.0),
-}
-
-#: Pairs of molecules, and periodic cells.
-PAIRS: dict[Split, int] = {"train": 120, "validation": 6, "test": 8}
-CELLS: dict[Split, int] = {"train": 24, "validation": 2, "test": 5}
-
-#: Single atoms fix the limit of dissociation. They are no molecules, so they may recur in test.
-ATOMS: dict[Split, tuple[str, ...]] = {
-    "train": ELEMENTS,
-    "validation": (),
-    "test": ("H", "O", "Cl"),
-}
-
-#: The size of the members of pairs, and of the whole of a cell.
-LARGEST_MEMBER = 12
-CELL_ATOMS = range(8, 25)
-
-#: Of the closest atoms of two molecules in sums of van der Waals radii: from hard collisions,
-#: which dynamics must find repulsive, to just touching.
-CLOSENESS = (0.55, 1.05)
-CELL_CLOSENESS = (0.75, 1.0)
-
-#: Å, added to every atom of train and validation: stretches bonds as a hot molecule does.
-RATTLE = 0.02
-
-#: Factors by which molecules of up to 4 atoms are scaled in train: bonds under compression.
-SCALES = (0.93, 1.12)
+#: Molecules that pairs and cells may join. A split of the data keeps those together that occur
+#: together, so groups are small.
+POOL = 4
 
 
-def generate_structures(
-    molecules: Sequence[Molecule], split: Split, seed: int
-) -> Iterator[Structure]:
-    """Structures without labels made from the molecules of one split.
+@dataclass(frozen=True)
+class Unit:
+    """What one process makes at a time.
 
-    The same arguments give the same structures; another split does not change them.
+    Attributes:
+        kind: ``molecule``, ``pool`` or ``atoms``.
+        molecules: that it is made of.
+        seed: of everything that is random.
+    """
+
+    kind: str
+    molecules: tuple[Molecule, ...]
+    seed: int
+
+    def rng(self) -> np.random.Generator:
+        """Depends on the seed and on what the unit is made of, not on other units."""
+        name = "+".join((self.kind, *(molecule.name for molecule in self.molecules)))
+        return np.random.default_rng([self.seed, crc32(name.encode())])
+
+
+def generate_dataset(
+    molecules: Sequence[Molecule],
+    target: Path,
+    *,
+    seed: int,
+    jobs: int | None = None,
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> Counter[str]:
+    """Write the structures made from molecules; killed at any moment, the same call goes on.
+
+    The same molecules and seed give the same structures, whatever the number of processes.
 
     Args:
-        molecules: of all splits.
-        split: which to use.
+        molecules: what to make them of.
+        target: the HDF5 file to write.
         seed: of everything that is random.
+        jobs: processes; as many as there are cores if None.
+        on_done: called with the units that are done, and how many there are.
+
+    Returns:
+        How many structures of each kind were written.
 
     Raises:
-        InputError: RDKit is missing or refuses a molecule.
+        InputError: RDKit or tblite is missing, RDKit refuses a molecule, the file cannot be
+            written; or parts are there that were made otherwise.
     """
-    rng = np.random.default_rng([seed, sorted(TEMPERATURES).index(split)])
-    thermal: list[Structure] = []
-    for molecule in (m for m in molecules if m.split == split):
-        start = minimum(molecule.smiles, seed=int(rng.integers(2**31)))
-        for count, temperature in enumerate(TEMPERATURES[split]):
-            positions = thermal_positions(start, temperature, rng)
-            if split != "test":
-                positions = positions + RATTLE * rng.normal(size=positions.shape)
-            thermal.append(
-                Structure(
-                    numbers=start.numbers,
-                    positions=positions,
-                    name=f"{molecule.name}/{temperature:.0f}K-{count}",
-                )
-            )
-    yield from thermal
-    if split == "train":
-        yield from _scaled(thermal)
-    yield from _pairs(thermal, PAIRS[split], rng)
-    yield from _cells(thermal, CELLS[split], rng)
-    for symbol in ATOMS[split]:
-        yield Structure(
-            numbers=np.array([atomic_numbers[symbol]]),
-            positions=np.zeros((1, 3)),
-            name=f"{symbol}/atom",
-        )
+    from mlffd.structures.dataset import write_dataset  # imports torch: not in every process
+
+    for module in ("rdkit.Chem", "tblite.ase"):
+        import_optional(module)
+    units = units_of(molecules, seed)
+    settings: Metadata = {
+        "seed": seed,
+        "molecules": _fingerprint(molecules),
+        **{package: version(package) for package in ("mlffd", "rdkit", "tblite", "ase", "numpy")},
+    }
+    parts = run_units(
+        write_unit,
+        units.__getitem__,
+        len(units),
+        target=target,
+        settings={"command": "generate", **settings},
+        jobs=jobs,
+        on_done=lambda done: on_done(done, len(units)),
+    )
+    counts: Counter[str] = Counter()
+
+    def structures() -> Iterator[Structure]:
+        for part in parts:
+            for structure in read_part(part).structures:
+                counts[kind_of(structure)] += 1
+                yield structure
+
+    write_dataset(target, structures(), metadata={**settings, "source": command_line()})
+    remove_parts(target)
+    return counts
 
 
-def _scaled(thermal: Sequence[Structure]) -> Iterator[Structure]:
-    for structure in thermal:
-        if len(structure) <= 4 and structure.name.endswith("/300K-0"):
-            for scale in SCALES:
-                yield structure.with_positions(
-                    structure.positions * scale, name=f"{molecule_of(structure)}/x{scale}"
-                )
+def units_of(molecules: Sequence[Molecule], seed: int) -> list[Unit]:
+    """All that is to be made, in order: molecules, pools of molecules, single atoms."""
+    usual = [molecule for molecule in molecules if molecule.family != LARGE]
+    order = np.random.default_rng(seed).permutation(len(usual))
+    pools = [order[start : start + POOL] for start in range(0, len(usual), POOL)]
+    units = [Unit("molecule", (molecule,), seed) for molecule in molecules]
+    units += [Unit("pool", tuple(usual[i] for i in pool), seed) for pool in pools]
+    return [*units, Unit("atoms", (), seed)]
 
 
-def _pairs(
-    thermal: Sequence[Structure], count: int, rng: np.random.Generator
-) -> Iterator[Structure]:
-    small = [s for s in thermal if len(s) <= LARGEST_MEMBER]
-    for number in range(count):
-        first, second = (small[i] for i in rng.choice(len(small), size=2, replace=False))
-        name = f"{molecule_of(first)}+{molecule_of(second)}/pair-{number}"
-        yield replace(pair(first, second, rng.uniform(*CLOSENESS), rng), name=name)
+def write_unit(unit: Unit, path: Path) -> None:
+    """Make a unit's structures and write them as a part.
+
+    Raises:
+        InputError: RDKit or tblite is missing, or RDKit refuses a molecule.
+    """
+    write_part(path, Part(make(unit)))
 
 
-def _cells(
-    thermal: Sequence[Structure], count: int, rng: np.random.Generator
-) -> Iterator[Structure]:
-    options = [(s, k) for s in thermal for k in (1, 2, 4) if len(s) * k in CELL_ATOMS]
-    for number, option in enumerate(rng.choice(len(options), size=count, replace=False)):
-        structure, copies = options[option]
-        packed = cell([structure] * copies, rng.uniform(*CELL_CLOSENESS), rng)
-        yield replace(packed, name=f"{molecule_of(structure)}/cell-{number}")
+def make(unit: Unit) -> list[Structure]:
+    """The structures of a unit, the same for the same unit.
+
+    Raises:
+        InputError: see `write_unit`.
+    """
+    if unit.kind == "atoms":
+        return [_atom(symbol) for symbol in ELEMENTS]
+    if unit.kind == "pool":
+        return list(in_company(unit.molecules, unit.rng()))
+    return list(alone(unit.molecules[0], unit.rng()))
 
 
-def molecule_of(structure: Structure) -> str:
-    """The molecule, or the molecules joined by ``+``, that a generated structure is made of."""
-    return structure.name.partition("/")[0]
+def _atom(symbol: str) -> Structure:
+    """Single atoms fix the limit of dissociation."""
+    numbers = np.array([atomic_numbers[symbol]])
+    return Structure(numbers=numbers, positions=np.zeros((1, 3)), name=f"{symbol}/atom")
+
+
+def _fingerprint(molecules: Sequence[Molecule]) -> str:
+    """Of the list, its order included."""
+    lines = "\n".join(" ".join(astuple(molecule)) for molecule in molecules)
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"

@@ -1,15 +1,16 @@
-"""The molecules that students are made from, and which split each belongs to."""
+"""The molecules that students are made from."""
 
+import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal, cast, get_args
 
 from mlffd.errors import InputError
 
-Split = Literal["train", "validation", "test"]
-
 #: Chemical symbols that the molecules are made of.
 ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl")
+
+# The names of structures join molecules by "+" and put "/" behind them.
+_NAME = re.compile(r"[a-z0-9-]+")
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,14 @@ class Molecule:
     """A line of ``molecules.smi``.
 
     Attributes:
-        smiles: what it is.
+        smiles: what it is; without stereochemistry, which is drawn with the conformers.
         name: what to call it; the structures made from it are called ``name/...``.
-        split: the only data set that it, or anything made from it, may occur in.
+        family: the kind of chemistry that it stands for, such as ``sulfonamide``.
     """
 
     smiles: str
     name: str
-    split: Split
+    family: str
 
 
 def load_molecules() -> list[Molecule]:
@@ -34,10 +35,11 @@ def load_molecules() -> list[Molecule]:
 
 
 def parse_molecules(text: str, *, source: str) -> list[Molecule]:
-    """Read lines of SMILES, name and split; ``#`` at the start of a line makes it a comment.
+    """Read lines of SMILES, name and family; ``#`` at the start of a line makes it a comment.
 
     Raises:
-        InputError: a line has not three fields, the split is unknown, or a name comes twice.
+        InputError: a line has not three fields, a name has other characters than lower case
+            letters, digits and hyphens, or comes twice.
     """
     molecules: dict[str, Molecule] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -45,13 +47,13 @@ def parse_molecules(text: str, *, source: str) -> list[Molecule]:
             continue
         place = f"{source}, line {number}"
         if len(columns := line.split()) != 3:
-            raise InputError(f"{place}: expected SMILES, name and split, found {line!r}")
-        smiles, name, split = columns
-        if split not in get_args(Split):
+            raise InputError(f"{place}: expected SMILES, name and family, found {line!r}")
+        smiles, name, family = columns
+        if not _NAME.fullmatch(name):
             raise InputError(
-                f"{place}: split is {split!r}, expected one of {', '.join(get_args(Split))}"
+                f"{place}: the name is {name!r}, expected lower case letters, digits and hyphens"
             )
         if name in molecules:
             raise InputError(f"{place}: the name {name!r} comes twice")
-        molecules[name] = Molecule(smiles=smiles, name=name, split=cast(Split, split))
+        molecules[name] = Molecule(smiles=smiles, name=name, family=family)
     return list(molecules.values())

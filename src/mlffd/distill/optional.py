@@ -1,4 +1,4 @@
-"""Packages that only labelling and generating need."""
+"""Packages that only labelling, generating and training need."""
 
 import importlib
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from mlffd.errors import InputError
 
 
-def import_optional(module: str) -> Any:  # noqa: ANN401 - a module without types
-    """Import a module of the ``label`` extra when it is first needed.
+def import_optional(module: str, *, extra: str = "label") -> Any:  # noqa: ANN401 - a module without types
+    """Import a module of an extra of mlffd when it is first needed.
 
     Raises:
         InputError: it is not installed.
@@ -17,5 +17,5 @@ def import_optional(module: str) -> Any:  # noqa: ANN401 - a module without type
     except ImportError as error:
         package = module.partition(".")[0]
         raise InputError(
-            f"{package} is not installed: this needs pip install 'mlffd[label]'"
+            f"{package} is not installed: this needs pip install 'mlffd[{extra}]'"
         ) from error

@@ -1,16 +1,30 @@
 """From labelled data sets to a checkpoint that says how it was made."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from mlffd.checkpoints import save_checkpoint
 from mlffd.distill.evaluation import evaluate
-from mlffd.distill.train import Epoch, Recipe, require_labels, train_student
+from mlffd.distill.history import Epoch, learning_curve
+from mlffd.distill.recipe import Recipe
+from mlffd.distill.run_folder import RunFolder
+from mlffd.distill.train import Trained, require_elements, require_labels, train_student
+from mlffd.distill.trainer import Hardware
 from mlffd.environment import command_line, describe_environment
+from mlffd.errors import InputError
+from mlffd.structures.composition import compositions
 from mlffd.structures.dataset import Dataset
+from mlffd.structures.structure import Structure
+from mlffd.students import Student
+
+#: What a folder of data holds. Training sees the first two; the others are only reported on.
+NEEDED = ("train", "validation")
+REPORTED = ("conformers", "test", "golden")
 
 
 @dataclass(frozen=True)
@@ -28,54 +42,109 @@ class Shipped:
     metrics: dict[str, dict[str, float]]
 
 
+def find_data(folder: Path) -> dict[str, Path]:
+    """The data sets of a folder: ``train.h5`` and so on, by name.
+
+    Raises:
+        InputError: there is no such folder, or no data to train on or to validate with.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder with train.h5 and validation.h5")
+    found = {name: folder / f"{name}.h5" for name in (*NEEDED, *REPORTED)}
+    for name in NEEDED:
+        if not found[name].exists():
+            raise InputError(f"{found[name]}: not found")
+    return {name: path for name, path in found.items() if path.exists()}
+
+
 def distill_checkpoint(
     data: Mapping[str, Path],
     target: Path,
     *,
     size: str,
     recipe: Recipe,
+    hardware: Hardware | None = None,
+    run: RunFolder | None = None,
+    on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Shipped:
+) -> Shipped | None:
     """Train a student and write its checkpoint; the same data and recipe give the same weights.
 
     Args:
-        data: labelled HDF5 files by split: ``train``, ``validation`` and ``test``.
+        data: labelled HDF5 files by name: ``train``, ``validation``, and any others to report on.
         target: the checkpoint to write.
         size: see `train_student`.
         recipe: see `train_student`.
+        hardware: see `train_student`.
+        run: see `train_student`.
+        on_step: see `train_student`.
         on_epoch: see `train_student`.
+
+    Returns:
+        What was written; None if that is the business of another process that trained along.
 
     Raises:
         InputError: a data set or the size is no good, or the checkpoint cannot be written.
+        UnfinishedError: see `train_student`.
     """
-    structures, provenance = {}, {}
-    for split, path in data.items():
+    hardware = hardware or Hardware()
+    structures: dict[str, list[Structure]] = {}
+    provenance: dict[str, dict[str, object]] = {}
+    for name, path in data.items():
         with Dataset(path) as dataset:
-            structures[split] = list(dataset)
-            require_labels(structures[split], str(path))
-            provenance[split] = {
+            structures[name] = list(dataset)
+            require_labels(structures[name], str(path))
+            require_elements(structures[name], structures["train"], str(path))
+            provenance[name] = {
                 "file": path.name,
                 "fingerprint": dataset.fingerprint,
                 "structures": len(dataset),
                 "metadata": dict(dataset.metadata),
             }
+    for name in NEEDED:
+        provenance[name]["compositions"] = compositions(structures[name])
     trained = train_student(
-        structures["train"], structures["validation"], size=size, recipe=recipe, on_epoch=on_epoch
+        structures["train"],
+        structures["validation"],
+        size=size,
+        recipe=recipe,
+        hardware=hardware,
+        run=run,
+        fingerprints={name: str(provenance[name]["fingerprint"]) for name in NEEDED},
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
-    metrics = {split: evaluate(trained.student, found) for split, found in structures.items()}
-    elements = np.unique(np.concatenate([s.numbers for s in structures["train"]])).tolist()
+    if not trained.is_first:
+        return None
+    metrics = {name: _metrics(trained.student, found) for name, found in structures.items()}
     fingerprint = save_checkpoint(
         target,
         trained.student,
-        elements=elements,
+        elements=np.unique(np.concatenate([s.numbers for s in structures["train"]])).tolist(),
         training={
             "size": size,
             "recipe": asdict(recipe),
-            "best_epoch": trained.best.number,
+            "hardware": asdict(hardware),
+            **_course(trained),
             "data": provenance,
             "metrics": metrics,
             "command": command_line(),
-            "environment": describe_environment(),
+            "environment": describe_environment(hardware.device),
+            "lightning": version("lightning"),
         },
     )
     return Shipped(fingerprint, trained.best.number, metrics)
+
+
+def _course(trained: Trained) -> dict[str, object]:
+    return {
+        "best_epoch": trained.best.number,
+        "minutes": round(trained.history[-1].seconds / 60, 1),
+        "learning_curve": learning_curve(trained.history),
+    }
+
+
+def _metrics(student: Student, structures: Sequence[Structure]) -> dict[str, float]:
+    """Those that are numbers: a checkpoint holds no NaN."""
+    found = evaluate(student, structures)
+    return {name: value for name, value in found.items() if math.isfinite(value)}

@@ -1,115 +1,101 @@
-"""The teacher: GFN2-xTB (Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019))."""
+"""Teachers: where labels come from. GFN2-xTB, or any calculator of ASE.
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+GFN2-xTB: Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019).
+"""
 
-import numpy as np
-from ase import units
-from ase.data import ground_state_magnetic_moments
+import importlib
+import json
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from typing import cast
+
+from ase.calculators.calculator import BaseCalculator, Calculator
 
 from mlffd.distill.optional import import_optional
 from mlffd.errors import InputError
-from mlffd.structures.structure import Structure
+from mlffd.structures.hdf5_schema import Metadata
 
-METHOD = "GFN2-xTB"
+#: Makes a calculator of ASE.
+Teacher = Callable[[], BaseCalculator]
+
+#: The teacher where none is asked for.
+DEFAULT = "mlffd.distill.teacher:gfn2"
 
 #: tblite's factor on its convergence thresholds: 15 times more exact than 1, at 3% of the time.
 ACCURACY = 0.1
 
-#: eV/Å. Absurd geometries often converge without a complaint; nothing real pulls this hard.
-MAX_FORCE = 40.0
 
-
-class LabelError(Exception):
-    """The teacher gives no label that is worth learning; the message says why."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """What `label_all` returns.
-
-    Attributes:
-        structures: with energy, forces and, if periodic, stress.
-        failures: name and reason, of those without a label.
-    """
-
-    structures: list[Structure]
-    failures: list[tuple[str, str]]
-
-
-def provenance() -> dict[str, str | float]:
-    """Where the labels come from, to be stored beside them."""
-    return {
-        "method": METHOD,
-        "program": "tblite",
-        "version": version("tblite"),
-        "accuracy": ACCURACY,
-    }
-
-
-def label(structure: Structure) -> Structure:
-    """Energy, forces and, of a periodic structure, stress; neutral, with the lowest spin.
-
-    A single atom has the spin of its ground state instead.
-
-    Every structure gets a calculator of its own: one that has seen another structure starts from
-    its density, and the last digits would depend on the order.
+def gfn2() -> Calculator:
+    """GFN2-xTB through tblite; neutral, with the lowest spin that atoms do not say otherwise.
 
     Raises:
-        InputError: tblite is missing, or the structure repeats in one or two directions only:
-            tblite would silently compute the threefold periodic one.
-        LabelError: the calculation fails, or a force exceeds `MAX_FORCE`.
+        InputError: tblite is missing.
     """
-    if structure.is_periodic and not structure.pbc.all():
-        raise InputError(
-            f"{structure.label}: pbc is {structure.pbc.tolist()}, expected all or none"
-        )
-    tblite = import_optional("tblite.interface")
-    unpaired = None
-    if len(structure) == 1 and not structure.is_periodic:
-        unpaired = int(ground_state_magnetic_moments[structure.numbers[0]])
-    lattice = structure.cell if structure.is_periodic else None
+    made = import_optional("tblite.ase").TBLite(method="GFN2-xTB", accuracy=ACCURACY, verbosity=0)
+    return cast(Calculator, made)
+
+
+def load_teacher(name: str) -> Teacher:
+    """The callable that ``module:callable`` names.
+
+    It is called without arguments, once for each structure, and returns a calculator of ASE. A
+    calculator that has seen another structure may start from its solution, and labels would depend
+    on the order: one that is costly to make, and has no such memory, may be returned again.
+
+    Raises:
+        InputError: there is no such module or callable, or what it returns is no calculator.
+    """
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise InputError(f"teacher: {name!r}: expected module:callable, such as {DEFAULT}")
     try:
-        calculator = tblite.Calculator(
-            METHOD,
-            structure.numbers,
-            structure.positions / units.Bohr,
-            uhf=unpaired,
-            lattice=None if lattice is None else lattice / units.Bohr,
-            periodic=None if lattice is None else structure.pbc,
-        )
-        calculator.set("verbosity", 0)
-        calculator.set("accuracy", ACCURACY)
-        result = calculator.singlepoint()
-    except (RuntimeError, ValueError) as error:  # tblite's own errors derive from these
-        raise LabelError(str(error)) from error
-    forces = -result.get("gradient") * units.Hartree / units.Bohr
-    energy = float(result.get("energy")) * units.Hartree
-    if not np.isfinite(energy) or not np.isfinite(forces).all():
-        raise LabelError("energy or forces are not finite")
-    if (strongest := float(np.abs(forces).max())) > MAX_FORCE:
-        raise LabelError(f"a force of {strongest:.0f} eV/Å is more than {MAX_FORCE:.0f}")
-    stress = None
-    if lattice is not None:
-        volume = abs(float(np.linalg.det(lattice)))
-        stress = result.get("virial") * units.Hartree / volume
-    return replace(structure, energy=energy, forces=forces, stress=stress)
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise InputError(f"teacher: {name!r}: {error}") from error
+    if not callable(found):
+        raise InputError(f"teacher: {name!r} is a {type(found).__name__}, expected a callable")
+    return cast(Teacher, found)
 
 
-def label_all(structures: Iterable[Structure]) -> Labelled:
-    """Label what can be labelled.
+def describe_teacher(name: str) -> Metadata:
+    """Where labels come from, to be stored beside them.
 
-    Start Python with ``OMP_NUM_THREADS=1`` for labels that are the same bit for bit: with more
-    threads the last digits depend on their timing, and in here it is too late to decide.
+    Returns:
+        ``teacher``, the name; ``method``, ``accuracy`` and ``settings`` as far as the calculator
+        states its parameters; ``program`` and its ``version``.
 
     Raises:
-        InputError: see `label`.
+        InputError: see `load_teacher`; or it cannot be called.
     """
-    done = Labelled(structures=[], failures=[])
-    for structure in structures:
+    teacher = load_teacher(name)
+    try:
+        calculator: object = teacher()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"teacher: {name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(calculator, BaseCalculator):
+        kind = type(calculator).__name__
+        raise InputError(f"teacher: {name!r} returns a {kind}, expected a calculator of ASE")
+    parameters = dict(getattr(calculator, "parameters", None) or {})
+    package = type(calculator).__module__.partition(".")[0]
+    described: Metadata = {
+        "teacher": name,
+        "method": str(parameters.get("method", type(calculator).__name__)),
+        "program": package,
+        "version": _version(package),
+        "settings": json.dumps(parameters, sort_keys=True, default=str),
+    }
+    if isinstance(accuracy := parameters.get("accuracy"), int | float):
+        described["accuracy"] = accuracy
+    return described
+
+
+def _version(package: str) -> str:
+    """Of the distribution that holds an import package."""
+    for distribution in packages_distributions().get(package, [package]):
         try:
-            done.structures.append(label(structure))
-        except LabelError as error:
-            done.failures.append((structure.label, str(error)))
-    return done
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return "unknown"

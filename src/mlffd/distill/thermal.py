@@ -1,72 +1,85 @@
-"""A minimum of a molecule, and thermal structures around it, on the teacher's own surface."""
+"""Molecules in motion: snapshots of Langevin dynamics, and positions with noise."""
 
 import numpy as np
-from ase import Atoms, units
+from ase import units
+from ase.calculators.calculator import CalculatorError
 from ase.md.langevin import Langevin
-from ase.optimize import BFGS
 
-from mlffd.distill.optional import import_optional
-from mlffd.errors import InputError
+from mlffd.distill.conformers import Conformers
 from mlffd.structures.structure import FloatArray
-
-METHOD = "GFN2-xTB"
 
 #: Femtoseconds; the fastest vibration, H-H, has a period of 8.
 TIME_STEP = 1.0
 
-#: Per femtosecond: in `STEPS` five relaxation times pass.
+#: Per femtosecond. A relaxation time is 20 steps: eight pass before the first snapshot, and two
+#: between snapshots.
 FRICTION = 0.05
+EQUILIBRATION = 160
+SPACING = 40
 
-STEPS = 100
-
-#: eV/Å; thermal structures do not need a better minimum.
-RELAXED = 0.02
-
-
-def minimum(smiles: str, seed: int) -> Atoms:
-    """A molecule with explicit hydrogens, embedded by RDKit's ETKDG and relaxed with GFN2-xTB.
-
-    RDKit's force fields are of no use here: they give N2 a bond of 1.46 Å.
-
-    Raises:
-        InputError: RDKit or tblite is missing, or RDKit cannot read or embed the SMILES.
-    """
-    chem = import_optional("rdkit.Chem")
-    distance_geometry = import_optional("rdkit.Chem.rdDistGeom")
-    molecule = chem.MolFromSmiles(smiles)
-    if molecule is None:
-        raise InputError(f"RDKit cannot read the SMILES {smiles!r}")
-    molecule = chem.AddHs(molecule)
-    if distance_geometry.EmbedMolecule(molecule, randomSeed=seed) != 0:
-        raise InputError(f"RDKit cannot embed {smiles!r} with seed {seed}")
-    atoms = Atoms(
-        numbers=[atom.GetAtomicNum() for atom in molecule.GetAtoms()],
-        positions=molecule.GetConformer().GetPositions(),
-    )
-    atoms.calc = import_optional("tblite.ase").TBLite(method=METHOD, verbosity=0)
-    BFGS(atoms, logfile=None).run(fmax=RELAXED, steps=200)
-    return atoms
+#: How often dynamics that leave what is accepted start again.
+ATTEMPTS = 3
 
 
-def thermal_positions(start: Atoms, temperature: float, rng: np.random.Generator) -> FloatArray:
-    """Where the atoms are after 100 fs of Langevin dynamics from a minimum, Å, ``[N, 3]``.
+def thermal(
+    conformers: Conformers,
+    minimum: FloatArray,
+    temperature: float,
+    count: int,
+    rng: np.random.Generator,
+) -> list[FloatArray]:
+    """Where the atoms are at some times of Langevin dynamics, Å, ``[N, 3]`` each.
+
+    Dynamics in which the molecule falls apart start again with other velocities, a few times; then
+    there are fewer structures than asked for.
 
     Args:
-        start: not changed.
+        conformers: the molecule.
+        minimum: Å, ``[N, 3]``, where it starts.
         temperature: K.
+        count: structures.
         rng: decides everything that is random.
     """
-    atoms = start.copy()
-    atoms.calc = import_optional("tblite.ase").TBLite(method=METHOD, verbosity=0)
-    spread = np.sqrt(atoms.get_masses() * units.kB * temperature)  # Maxwell and Boltzmann
-    atoms.set_momenta(spread[:, None] * rng.normal(size=(len(atoms), 3)))
-    Langevin(
-        atoms,
-        TIME_STEP * units.fs,
-        temperature_K=temperature,
-        friction=FRICTION / units.fs,
-        fixcm=False,
-        rng=rng,
-    ).run(STEPS)
-    positions: FloatArray = atoms.positions
-    return positions
+    found: list[FloatArray] = []
+    for _ in range(ATTEMPTS):
+        atoms = conformers.atoms(minimum)
+        spread = np.sqrt(atoms.get_masses() * units.kB * temperature)  # Maxwell and Boltzmann
+        atoms.set_momenta(spread[:, None] * rng.normal(size=(len(atoms), 3)))
+        dynamics = Langevin(
+            atoms,
+            TIME_STEP * units.fs,
+            temperature_K=temperature,
+            friction=FRICTION / units.fs,
+            fixcm=False,
+            rng=rng,
+        )
+        steps = EQUILIBRATION
+        while len(found) < count:
+            try:
+                dynamics.run(steps)
+            except CalculatorError:  # atoms where the surface has no energy
+                break
+            if not conformers.is_whole(atoms.positions, minimum):
+                break
+            found.append(atoms.positions - atoms.positions.mean(axis=0))
+            steps = SPACING
+        if len(found) == count:
+            break
+    return found
+
+
+def rattled(
+    conformers: Conformers, start: FloatArray, size: float, rng: np.random.Generator
+) -> FloatArray:
+    """Positions with noise, Å, ``[N, 3]``; less of it where the molecule would fall apart.
+
+    Args:
+        conformers: the molecule.
+        start: Å, ``[N, 3]``.
+        size: Å, the standard deviation.
+        rng: decides everything that is random.
+    """
+    noise = size * rng.normal(size=start.shape)
+    while not conformers.is_whole(start + noise, start):
+        noise /= 2
+    return start + noise

@@ -1,70 +1,21 @@
-"""Training: a plain torch loop that fits a student to labelled structures."""
+"""Training: fit a student to labelled structures."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ase.data import chemical_symbols
 
-from mlffd.distill.evaluation import evaluate
+from mlffd.distill.batches import LabelledGraphs
+from mlffd.distill.history import Epoch
+from mlffd.distill.optional import import_optional
+from mlffd.distill.recipe import SIZES, Recipe, require_size
+from mlffd.distill.run_folder import RunFolder
+from mlffd.distill.trainer import Hardware, fit
 from mlffd.errors import InputError
-from mlffd.structures.batch import collate
 from mlffd.structures.structure import Structure
 from mlffd.students import Student, build
-
-#: The sizes of `StudentForceField` that have a name.
-SIZES: dict[str, dict[str, int]] = {
-    "original": {"hidden_dim": 128, "num_interactions": 3, "num_rbf": 20},
-    "tiny": {"hidden_dim": 64, "num_interactions": 2, "num_rbf": 12},
-    "ultra_tiny": {"hidden_dim": 32, "num_interactions": 2, "num_rbf": 10},
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults made the shipped student; they are recorded beside its weights.
-
-    Attributes:
-        epochs: passes over the training structures.
-        seed: of the initial weights and of the order of the structures.
-        batch_size: structures per step.
-        learning_rate: at its peak, after the warm-up; then it falls to zero as a cosine.
-        warmup_steps: during which the learning rate rises linearly.
-        largest_gradient: norms above it are scaled down.
-        averaging: of the weights from step to step, exponential; the average is what is kept.
-        energy_weight: of the mean absolute energy error per atom (eV), relative to that of forces
-            (eV/Å).
-        stress_weight: of the mean absolute error of stress times volume per atom (eV).
-    """
-
-    epochs: int
-    seed: int
-    batch_size: int = 8
-    learning_rate: float = 5e-3
-    warmup_steps: int = 200
-    largest_gradient: float = 10.0
-    averaging: float = 0.995
-    energy_weight: float = 2.0
-    stress_weight: float = 0.2
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What happened in one epoch.
-
-    Attributes:
-        number: from 1.
-        loss: mean over the steps.
-        validation: metrics of the averaged weights, see `evaluate`.
-    """
-
-    number: int
-    loss: float
-    validation: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,11 +26,17 @@ class Trained:
         student: with the averaged weights of the epoch that was best on validation, in float32.
         best: that epoch.
         history: all epochs.
+        is_first: whether this is the first of the processes that trained together.
     """
 
     student: Student
     best: Epoch
     history: list[Epoch]
+    is_first: bool
+
+
+class UnfinishedError(Exception):
+    """Training stopped before its last epoch, and can be taken up."""
 
 
 def train_student(
@@ -88,68 +45,75 @@ def train_student(
     *,
     size: str,
     recipe: Recipe,
+    hardware: Hardware | None = None,
+    run: RunFolder | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Train a revision 2 student; the same arguments on the same machine give the same weights.
 
     The loss is the mean absolute error of the force components plus those of energy and stress,
-    weighted. The best epoch has the smallest loss on validation.
+    weighted. The best epoch has the smallest on validation, stress aside.
 
     Args:
         train: labelled with energies and forces, and stresses where periodic.
         validation: the same; not trained on.
         size: a key of `SIZES`.
         recipe: how.
+        hardware: where [default: one process on the CPU].
+        run: where to save the training while it runs, and whether to go on from there; None: it
+            cannot be taken up.
+        fingerprints: of the data sets, by name: what a training that is taken up must agree with.
+        on_step: called with the steps done and all steps, before the first step and after each.
         on_epoch: called after every epoch.
 
     Raises:
-        InputError: unknown size, a data set is empty, or a label is missing.
+        InputError: Lightning is missing, the size is unknown, a data set is empty, a label is
+            missing, validation has an element that train has not, the hardware is not there, the
+            run cannot be taken up, or training diverged.
+        UnfinishedError: the time that ``run`` allows is over.
     """
-    if size not in SIZES:
-        raise InputError(f"size {size!r} is unknown, expected one of {', '.join(SIZES)}")
+    import_optional("lightning.pytorch", extra="train")
+    require_size(size)
     for key, structures in (("train", train), ("validation", validation)):
         require_labels(structures, key)
+    require_elements(validation, train, "validation")
+    hardware = hardware or Hardware()
+    identity: dict[str, object] = {
+        "size": size,
+        **asdict(recipe),
+        "devices": hardware.devices,
+        **(fingerprints or {}),
+    }
+    resumed = None if run is None else run.prepare(identity)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         student = build("StudentForceField", {**SIZES[size], "revision": 2})
     set_reference_energies(student, train)
-    rng = np.random.default_rng(recipe.seed)
-    steps = recipe.epochs * len(_batches(train, recipe.batch_size, rng))
-    # No weight decay: it would move the embeddings of elements that do not occur.
-    optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _rate(step, steps, recipe.warmup_steps)
+
+    from mlffd.distill.lightning_module import Distillation
+
+    training = Distillation(
+        student,
+        LabelledGraphs(train, student.cutoff),
+        LabelledGraphs(validation, student.cutoff),
+        recipe=recipe,
+        identity=identity,
+        on_epoch=on_epoch,
     )
-    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
-    averaged = cast(Student, average.module)
-    history: list[Epoch] = []
-    best: Epoch | None = None
-    best_score = math.inf
-    best_weights: dict[str, Tensor] = {}
-    for number in range(1, recipe.epochs + 1):
-        losses = []
-        for group in _batches(train, recipe.batch_size, rng):
-            loss = _loss(student, group, recipe)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(student.parameters(), recipe.largest_gradient)
-            optimizer.step()
-            schedule.step()
-            average.update_parameters(student)
-            losses.append(float(loss.detach()))
-        metrics = evaluate(averaged, validation)
-        history.append(Epoch(number, float(np.mean(losses)), metrics))
-        score = metrics["forces_mae"] + recipe.energy_weight * metrics["energy_mae_per_atom"]
-        if score < best_score:
-            best_score = score
-            best_weights = {k: v.clone() for k, v in averaged.state_dict().items()}
-            best = history[-1]
-        if on_epoch is not None:
-            on_epoch(history[-1])
-    if best is None:
+    fit(training, hardware, run=run, resumed=resumed, on_step=on_step)
+    if not training.is_complete:
+        raise UnfinishedError(f"{len(training.history)} of {recipe.epochs} epochs are done")
+    if training.best is None:
         raise InputError(f"training diverged: no epoch of {recipe.epochs} has a finite error")
-    student.load_state_dict(best_weights)
-    return Trained(student=student, best=best, history=history)
+    student.load_state_dict(training.best_weights)
+    return Trained(
+        student=student.cpu(),
+        best=training.best,
+        history=training.history,
+        is_first=training.global_rank == 0,
+    )
 
 
 def require_labels(structures: Sequence[Structure], key: str) -> None:
@@ -173,6 +137,23 @@ def require_labels(structures: Sequence[Structure], key: str) -> None:
                 raise InputError(f"{key}: {structure.label} has no {name}")
 
 
+def require_elements(structures: Sequence[Structure], train: Sequence[Structure], key: str) -> None:
+    """Refuse elements that nothing can be learnt about.
+
+    Args:
+        structures: what a student is to be judged by.
+        train: what it learns from.
+        key: what to call the former.
+
+    Raises:
+        InputError: an element occurs in them but not in train.
+    """
+    missing = sorted(_elements(structures) - _elements(train))
+    if missing:
+        names = ", ".join(chemical_symbols[z] for z in missing)
+        raise InputError(f"{key}: has elements that do not occur in train: {names}")
+
+
 def set_reference_energies(student: Student, structures: Sequence[Structure]) -> None:
     """Write the least-squares energy of each element, eV, into the float64 buffer.
 
@@ -186,47 +167,5 @@ def set_reference_energies(student: Student, structures: Sequence[Structure]) ->
     student.get_buffer("reference_energies")[numbers] = torch.from_numpy(fitted)
 
 
-def _batches(
-    structures: Sequence[Structure], size: int, rng: np.random.Generator
-) -> list[list[Structure]]:
-    """All structures once, in random order and company.
-
-    Cells and molecules do not mix: a molecule has no volume, hence a stress of NaN, whose
-    derivative would spoil that of the whole batch.
-    """
-    batches: list[list[Structure]] = []
-    for periodic in (False, True):
-        group = [s for s in structures if s.is_periodic == periodic]
-        shuffled = [group[i] for i in rng.permutation(len(group))]
-        batches += [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    return [batches[i] for i in rng.permutation(len(batches))]
-
-
-def _loss(student: Student, group: Sequence[Structure], recipe: Recipe) -> Tensor:
-    periodic = group[0].is_periodic
-    batch = collate(group, student.cutoff, dtype=torch.float32)
-    prediction = student(batch, stress=periodic, create_graph=True)
-    energy_error = (prediction.energy - _energies(group)) / batch.atom_counts
-    loss: Tensor = (prediction.forces - _forces(group)).abs().mean()
-    loss = loss + recipe.energy_weight * energy_error.abs().mean()
-    if periodic:
-        stresses = torch.from_numpy(np.stack([s.stress for s in group if s.stress is not None]))
-        per_atom = (batch.volumes() / batch.atom_counts)[:, None, None]
-        stress_error = (prediction.stress - stresses) * per_atom
-        loss = loss + recipe.stress_weight * stress_error.abs().mean()
-    return loss
-
-
-def _energies(group: Sequence[Structure]) -> Tensor:
-    return torch.tensor([s.energy for s in group], dtype=torch.float64)
-
-
-def _forces(group: Sequence[Structure]) -> Tensor:
-    return torch.from_numpy(np.concatenate([s.forces for s in group]))
-
-
-def _rate(step: int, steps: int, warmup: int) -> float:
-    """Fraction of the peak learning rate: linear up, then half a cosine down."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+def _elements(structures: Sequence[Structure]) -> set[int]:
+    return {int(z) for s in structures for z in np.unique(s.numbers)}

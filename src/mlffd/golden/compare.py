@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from mlffd.golden.bootstrap import Change, relative_change
+from mlffd.golden.bootstrap import ENOUGH, Change, relative_change, resampling_units
 from mlffd.golden.metrics import METRICS
 from mlffd.golden.records import Metric
-from mlffd.structures.structure import FloatArray
+from mlffd.golden.residuals import Residuals
 
 #: A relative change that is none: the same weights differ by 1e-12 between machines.
 ROUNDING = 1e-6
-#: Structures. A percentile interval over fewer is too narrow: of equal errors on 8 structures,
-#: 5 of 18 were called regressed.
-ENOUGH = 20
 
 
 class Status(StrEnum):
@@ -55,24 +53,40 @@ class Comparison:
     change: Change | None
     status: Status
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "status": str(self.status),
+            "value": self.value,
+            "golden": self.golden,
+            "unit": self.unit,
+            "change": self.change._asdict() if self.change else None,
+        }
+
 
 def compare_metrics(
-    accepted: dict[str, Metric],
-    baseline: dict[str, FloatArray],
-    candidate: dict[str, FloatArray],
+    accepted: Mapping[str, Metric],
+    baseline: Residuals,
+    candidate: Residuals,
     allowed: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Comparison]:
-    """Compare every metric; all of today's are better when lower.
+    """Compare every metric that goldens hold a student to; all are better when lower.
+
+    A metric that the labels say nothing of, such as directions where all forces are small, is
+    left out.
 
     Args:
         accepted: the golden's metrics.
-        baseline: per-structure terms of the golden's predictions.
-        candidate: per-structure terms of the predictions now, of the same structures.
+        baseline: errors of the golden's predictions.
+        candidate: errors of the predictions now, of the same structures.
         allowed: relative changes for the worse that are no regression, by metric.
     """
+    units = resampling_units(candidate)
     comparisons = []
     for definition in METRICS:
-        terms = candidate[definition.name]
+        terms = definition.terms(candidate)
+        if not terms[:, 1].any():
+            continue
         value = definition.value(terms)
         golden = accepted.get(definition.name)
         change = None
@@ -81,9 +95,13 @@ def compare_metrics(
         elif golden is None:
             status = Status.MISSING
         else:
-            change = relative_change(definition, baseline[definition.name], terms)
+            before, after = units.sums(definition.terms(baseline)), units.sums(terms)
+            change = relative_change(definition, before, after)
             status = _status(
-                change, golden.tolerance, allowed.get(definition.name, 0.0), len(terms)
+                change,
+                golden.tolerance,
+                allowed.get(definition.name, 0.0),
+                int(np.count_nonzero(after[:, 1])),
             )
         comparisons.append(
             Comparison(
@@ -98,8 +116,8 @@ def compare_metrics(
     return comparisons
 
 
-def _status(change: Change, tolerance: float, allowed: float, structures: int) -> Status:
-    significant = structures >= ENOUGH
+def _status(change: Change, tolerance: float, allowed: float, units: int) -> Status:
+    significant = units >= ENOUGH
     if change.low > max(ROUNDING, allowed):
         return Status.REGRESSED if significant else Status.UNDECIDED
     if change.high < -ROUNDING:

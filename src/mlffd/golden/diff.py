@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlffd.golden.compare import Comparison, compare_metrics
-from mlffd.golden.metrics import metric_terms
 from mlffd.golden.proposals import StudentProposal
 from mlffd.golden.records import DatasetRecord, EnvironmentEntry, StudentGolden
+from mlffd.golden.residuals import residuals
 from mlffd.structures.structure import Structure
 
 _WORST = 10
@@ -45,8 +45,8 @@ def student_changes(
     ]
     if old.dataset != new.dataset:
         return [*lines, "metrics on the new data (not comparable):", *_figures(entry)]
-    before = metric_terms(structures, golden.predictions)
-    after = metric_terms(structures, proposal.predictions)
+    before = residuals(structures, golden.predictions)
+    after = residuals(structures, proposal.predictions)
     energy, forces = golden.predictions.differences(proposal.predictions)
     if accepted is None:
         lines.append(f"environment {key}: no entry yet, others: {', '.join(old.environments)}")

@@ -153,6 +153,8 @@ class Predictions:
         energy: eV, float64 ``[M]``.
         forces: eV/Å, float64 ``[sum N, 3]``.
         splits: int64 ``[M + 1]``, where each structure's forces begin and end.
+        stress: eV/Å³, float64 ``[M, 3, 3]``, not a number for structures without a volume; None
+            if it was not asked for. Goldens do not keep it.
 
     Raises:
         InputError: there is no structure, or the shapes do not fit together.
@@ -162,6 +164,7 @@ class Predictions:
     energy: NDArray[np.float64]
     forces: NDArray[np.float64]
     splits: NDArray[np.int64]
+    stress: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -172,6 +175,7 @@ class Predictions:
             or self.splits[0] != 0
             or (np.diff(self.splits) < 1).any()
             or self.forces.shape != (self.splits[-1], 3)
+            or (self.stress is not None and self.stress.shape != (count, 3, 3))
         ):
             raise InputError(
                 f"golden predictions: names {count}, energy {self.energy.shape}, forces "
@@ -180,7 +184,11 @@ class Predictions:
 
     @classmethod
     def concatenate(
-        cls, names: list[str], energies: list[float], forces: list[NDArray[np.float64]]
+        cls,
+        names: list[str],
+        energies: list[float],
+        forces: list[NDArray[np.float64]],
+        stresses: list[NDArray[np.float64]] | None = None,
     ) -> Self:
         """From values structure by structure."""
         counts = [len(f) for f in forces]
@@ -189,6 +197,7 @@ class Predictions:
             energy=np.array(energies, dtype=np.float64),
             forces=np.concatenate(forces),
             splits=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            stress=None if stresses is None else np.stack(stresses),
         )
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from mlffd.files import write_text_atomically
 
 def write_json(run: Run, path: Path) -> None:
     """Write a run as strict JSON, whole or not at all."""
-    _write(run.as_dict(), path)
+    write_document(run.as_dict(), path)
 
 
 def write_collected(
@@ -39,7 +39,8 @@ def write_collected(
     if verdicts and not_run:
         verdicts.append(Verdict.INCONCLUSIVE)
     environment = run_environment(settings=settings)
-    _write(report_document(overall(verdicts), environment, cases, omissions, not_run), path)
+    document = report_document(overall(verdicts), environment, cases, omissions, not_run)
+    write_document(document, path)
 
 
 def worst_of_each(evidence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -49,6 +50,7 @@ def worst_of_each(evidence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [cases[key] for key in sorted(cases)]
 
 
-def _write(document: dict[str, Any], path: Path) -> None:
+def write_document(document: dict[str, Any], path: Path) -> None:
+    """Write strict JSON, whole or not at all."""
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     write_text_atomically(path, text + "\n")

@@ -11,9 +11,11 @@ from mlffd.checks.cases import Omission
 from mlffd.checks.evidence import Criterion, Evidence, Verdict
 from mlffd.checks.registry import all_checks
 from mlffd.checks.run import Run
+from mlffd.report.accuracy import print_standings
 from mlffd.report.text import printable
 
-_STYLES = {
+#: Of verdicts.
+STYLES = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
     Verdict.INCONCLUSIVE: "yellow",
@@ -22,7 +24,7 @@ _STYLES = {
 
 
 def print_run(run: Run, console: Console) -> None:
-    """Print the table, what needs attention, what was left out, and the verdict."""
+    """Print the table, what needs attention, what was left out, standings, and the verdict."""
     console.print(_table(run.evidence))
     unloaded = {e.subject for e in run.evidence if e.check == "loads" and _failed(e)}
     for evidence in run.evidence:
@@ -36,6 +38,8 @@ def print_run(run: Run, console: Console) -> None:
         console.print(_meanings(failed), soft_wrap=True)
     if run.omissions:
         console.print(_omissions(run.omissions), soft_wrap=True)
+    for standings in run.standings:
+        print_standings(standings, console)
     if (settings := run.environment.get("settings")) is not None:
         console.print(Text(printable(f"\nsettings: {settings}")), soft_wrap=True)
     console.print(_summary(run))
@@ -72,7 +76,7 @@ def _table(evidence: Sequence[Evidence]) -> RenderableType:
         table.add_row(
             Text(printable(item.subject)),
             Text(item.check),
-            Text(str(item.verdict), style=_STYLES[item.verdict]),
+            Text(str(item.verdict), style=STYLES[item.verdict]),
             _number(worst.measured) if worst else "",
             _number(worst.limit) if worst else "",
             Text(f"{worst.name} {worst.unit and f'({worst.unit})'}" if worst else ""),
@@ -81,7 +85,7 @@ def _table(evidence: Sequence[Evidence]) -> RenderableType:
 
 
 def _finding(evidence: Evidence) -> Text:
-    style = _STYLES[evidence.verdict]
+    style = STYLES[evidence.verdict]
     text = Text(printable(f"\n{evidence.subject}: {evidence.check}: "), style="bold")
     text.append(str(evidence.verdict), style=style)
     text.append(printable(f"\n  {evidence.message}"), style="not bold")
@@ -113,4 +117,4 @@ def _summary(run: Run) -> Text:
         for verdict in Verdict
         if (n := sum(e.verdict is verdict for e in run.evidence))
     )
-    return Text(f"\n{run.verdict}: {counts}", style=_STYLES[run.verdict])
+    return Text(f"\n{run.verdict}: {counts}", style=STYLES[run.verdict])

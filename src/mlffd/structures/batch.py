@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlffd.structures.neighbours import find_neighbours
+from mlffd.structures.neighbours import Neighbours, find_neighbours
 from mlffd.structures.structure import Structure
 
 T = TypeVar("T", bound=Structure)
@@ -27,6 +27,8 @@ class Batch:
         atom_counts: int64 ``[B]``.
         cells: Å, ``[B, 3, 3]``, zero where there is none.
         pbc: bool ``[B, 3]``.
+        half_list: whether there is only one edge, of either direction, for two atoms that are
+            neighbours of each other.
     """
 
     numbers: Tensor
@@ -37,6 +39,7 @@ class Batch:
     atom_counts: Tensor
     cells: Tensor
     pbc: Tensor
+    half_list: bool = False
 
     def __len__(self) -> int:
         return len(self.atom_counts)
@@ -53,8 +56,10 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
-        return replace(self, **moved)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(
+            self, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
+        )
 
 
 def collate(
@@ -64,6 +69,7 @@ def collate(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
     periodic: bool = True,
+    half_list: bool = False,
 ) -> Batch:
     """Concatenate structures and find their neighbours; neighbours never cross structures.
 
@@ -73,11 +79,14 @@ def collate(
         dtype: of positions, shifts and cells; neighbours are always found in float64.
         device: where the tensors end up.
         periodic: False ignores the cells (see `find_neighbours`).
+        half_list: keep one edge of each two that are opposite.
     """
     if not structures:
         raise ValueError("a batch needs at least one structure")
     counts = np.array([len(s) for s in structures], dtype=np.int64)
     lists = [find_neighbours(s, cutoff, periodic=periodic) for s in structures]
+    if half_list:
+        lists = [_half(neighbours) for neighbours in lists]
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     cells = [np.zeros((3, 3)) if s.cell is None else s.cell for s in structures]
 
@@ -100,7 +109,19 @@ def collate(
         atom_counts=integers(counts),
         cells=floats(np.stack(cells)),
         pbc=torch.as_tensor(np.stack([s.pbc for s in structures]), device=device),
+        half_list=half_list,
     )
+
+
+def _half(neighbours: Neighbours) -> Neighbours:
+    """One edge of each two that are opposite; an atom and its own image count as well."""
+    source, destination = neighbours.edge_index
+    x, y, z = neighbours.shifts.T
+    # Of an atom and its image the shifts are opposite, bit for bit: the first that is not zero
+    # decides.
+    forward = np.where(x != 0, x, np.where(y != 0, y, z)) > 0
+    kept = (source > destination) | ((source == destination) & forward)
+    return Neighbours(neighbours.edge_index[:, kept], neighbours.shifts[kept])
 
 
 def in_chunks(

@@ -33,6 +33,9 @@ CLOSEST = 0.3
 THINNEST = 0.1
 #: eV/Å. Thermal structures stay below 50, a repulsive wall that is hit hard below a few hundred.
 LARGEST_FORCE = 1e3
+#: eV/Å, root mean square of a structure's force components, of the median structure. At 1000 K it
+#: is near 2, in structures that were pulled and pressed a few; in kcal/mol/Å it is 23 times that.
+LARGEST_TYPICAL_FORCE = 10.0
 #: eV/Å per square root of an atom. The forces of an energy that depends on nothing but relative
 #: positions add up to zero. Teachers that predict forces directly miss that by independent errors
 #: of some 0.01 eV/Å an atom, so that the sum grows with the root of the number of atoms. Forces
@@ -46,7 +49,7 @@ _SEARCH = 1.5
 def validate_dataset(path: Path | str, *, labelled: bool = False) -> list[Violation]:
     """Everything that is wrong with a data set, in the order of its structures.
 
-    Read in a stream; only 16 bytes a structure are kept, to find duplicates. If columns are
+    Read in a stream; only some 50 bytes a structure are kept, to find duplicates. If columns are
     missing or splits do not fit, nobody knows which atoms belong to which structure: then only
     these are reported.
 
@@ -69,15 +72,37 @@ def validate_dataset(path: Path | str, *, labelled: bool = False) -> list[Violat
         if labelled and not layout.is_labelled:
             violations.append(Violation(None, ENERGY.key, "there are no labels"))
         seen: dict[bytes, int] = {}
+        force_sizes: list[float] = []
         for start, stop in blocks(layout.splits):
             for record in read_records(layout, start, stop):
                 violations += _structure_violations(record)
                 violations += _label_violations(record)
+                force_sizes += _force_sizes(record)
                 first = seen.setdefault(_digest(record), record.index)
                 if first != record.index:
                     message = f"the same atoms at the same positions as structure {first}"
                     violations.append(Violation(record.index, POSITIONS.key, message))
+        violations += _typical_force_violations(force_sizes)
     return violations
+
+
+def _force_sizes(record: Record) -> Iterator[float]:
+    """Root mean square in eV/Å; of an atom alone, which has no forces, nothing."""
+    if record.forces is not None and len(record.forces) > 1:
+        with np.errstate(over="ignore"):
+            yield float(np.sqrt((record.forces**2).mean()))
+
+
+def _typical_force_violations(sizes: list[float]) -> Iterator[Violation]:
+    """Of forces that are large everywhere: no single one of them needs to be wrong."""
+    finite = [size for size in sizes if np.isfinite(size)]  # others are reported one by one
+    typical = float(np.median(finite)) if finite else 0.0
+    if typical > LARGEST_TYPICAL_FORCE:
+        message = (
+            f"of half of the structures have a root mean square of {typical:.3g} eV/Å and more, "
+            f"expected at most {LARGEST_TYPICAL_FORCE:g}: perhaps they are in kcal/mol/Å"
+        )
+        yield Violation(None, FORCES.key, message)
 
 
 def _structure_violations(record: Record) -> Iterator[Violation]:

@@ -34,13 +34,17 @@ class Student(nn.Module, ABC):
     honours_cells: bool
 
     @abstractmethod
-    def atomic_energies(self, numbers: Tensor, vectors: Tensor, edge_index: Tensor) -> Tensor:
+    def atomic_energies(
+        self, numbers: Tensor, vectors: Tensor, edge_index: Tensor, *, mirrored: bool = False
+    ) -> Tensor:
         """Atomic energies in eV, float64 ``[N]``.
 
         Args:
             numbers: atomic numbers, int64 ``[N]``.
             vectors: edge vectors in Å, ``[E, 3]``.
             edge_index: int64 ``[2, E]``, source and destination.
+            mirrored: whether edge ``e + E/2`` is edge ``e`` seen from its other end, so that what
+                depends on the distance alone need be computed for one half only.
         """
 
     @property
@@ -84,10 +88,18 @@ class Student(nn.Module, ABC):
             raise ValueError(f"revision {self.revision} ignores cells: it has no stress")
         with torch.enable_grad():
             vectors = batch.vectors().detach().requires_grad_()
-            atomic = self.atomic_energies(batch.numbers, vectors, batch.edge_index)
+            if batch.half_list:
+                atomic = self.atomic_energies(
+                    batch.numbers,
+                    torch.cat([vectors, -vectors]),
+                    torch.cat([batch.edge_index, batch.edge_index.flip(0)], dim=1),
+                    mirrored=True,
+                )
+            else:
+                atomic = self.atomic_energies(batch.numbers, vectors, batch.edge_index)
             (gradient,) = torch.autograd.grad(atomic.sum(), vectors, create_graph=create_graph)
         source, destination = batch.edge_index
-        energy = atomic.new_zeros(len(batch)).index_add(0, batch.structure_index, atomic)
+        energy = atomic.new_zeros(batch.atom_counts.shape[0]).index_add(0, batch.structure_index, atomic)
         forces = torch.zeros_like(batch.positions).index_add(0, destination, gradient)
         forces = forces.index_add(0, source, -gradient)
         prediction_stress = None

@@ -63,7 +63,12 @@ def test_all_registered_checks_are_accounted_for(checkpoint):
 
     planned = {c.check.name for c in found.cases} | {o.check for o in found.omissions}
     assert planned == {c.name for c in all_checks() if c.kind is StudentSubject}
-    assert {o.check for o in found.omissions} == {"matches_golden", "accuracy", "element_coverage"}
+    assert {o.check for o in found.omissions} == {
+        "matches_golden",
+        "accuracy",
+        "unseen_molecules",
+        "element_coverage",
+    }
     assert all(len(o.reason) > 10 for o in found.omissions)
 
 

@@ -10,7 +10,7 @@ from mlffd.checks.subjects import DatasetSubject, StudentSubject
 #: Public: these names are in JSON, reports and settings of other projects.
 NAMES = {
     "loading": ("loads", "finite_weights", "parameter_count"),
-    "golden": ("matches_golden", "accuracy"),
+    "golden": ("matches_golden", "accuracy", "unseen_molecules"),
     "physics": (
         "forces_are_gradient",
         "rotation_equivariance",
@@ -27,7 +27,7 @@ NAMES = {
         "element_coverage",
         "nve_conservation",
     ),
-    "data": ("dataset_valid", "dataset_coverage"),
+    "data": ("dataset_valid", "dataset_coverage", "labels_consistent", "energies_plausible"),
 }
 
 

@@ -82,6 +82,7 @@ def test_a_run_is_strict_json_with_everything_in_it(cases):
         "evidence",
         "omitted",
         "not_run",
+        "standings",
     ]
     assert (found["verdict"], found["exit_code"]) == ("fail", 1)
     assert [e["check"] for e in found["evidence"]] == ["first", "second"]

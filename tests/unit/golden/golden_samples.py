@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from mlffd.golden.metrics import METRICS, metric_terms
+from mlffd.golden.metrics import metric_records
 from mlffd.golden.records import (
     EnvironmentEntry,
-    Metric,
     Predictions,
     PredictionTolerance,
     StudentGolden,
     StudentRecord,
 )
+from mlffd.golden.residuals import residuals
 from mlffd.structures.structure import Structure
 
 WEIGHTS = "sha256:" + "a" * 64
@@ -63,20 +63,9 @@ def scaled(structures, predictions, factor):
 
 
 def make_entry(structures, predictions, *, tolerance=0.1, command="mlffd golden accept"):
-    terms = metric_terms(structures, predictions)
+    records = metric_records(residuals(structures, predictions))
     return EnvironmentEntry(
-        metrics={
-            m.name: Metric(
-                value=m.value(terms[m.name]),
-                unit=m.unit,
-                direction="lower",
-                reduction=m.reduction,
-                n=len(structures),
-                tolerance=tolerance,
-                tolerance_reason="what a user notices",
-            )
-            for m in METRICS
-        },
+        metrics={n: m.model_copy(update={"tolerance": tolerance}) for n, m in records.items()},
         predictions=PredictionTolerance(energy_per_atom=1e-9, forces=1e-8, reason="rounding"),
         provenance={"command": command, "versions": {"torch": "2.13.0"}},
     )

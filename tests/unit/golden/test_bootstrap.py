@@ -1,12 +1,26 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from golden_samples import make_structures, perturbed
 
 from mlffd.golden import bootstrap
-from mlffd.golden.bootstrap import RESOLUTION, Change, relative_change
+from mlffd.golden.bootstrap import (
+    ENOUGH,
+    RESOLUTION,
+    Change,
+    Figure,
+    Units,
+    figures,
+    relative_change,
+    resampling_units,
+)
 from mlffd.golden.compare import ROUNDING
 from mlffd.golden.metrics import METRICS
+from mlffd.golden.residuals import residuals
 
-ENERGY, FORCES_MAE, FORCES_RMSE = METRICS
+BY_NAME = {metric.name: metric for metric in METRICS}
+ENERGY, FORCES_RMSE = BY_NAME["energy_mae_per_atom"], BY_NAME["forces_rmse"]
 
 
 def errors(generator, count=200):
@@ -111,3 +125,92 @@ def test_a_resample_without_any_error_is_no_special_case():
     change = relative_change(ENERGY, baseline, baseline * [2.0, 1.0])
 
     assert change == pytest.approx((1.0, 0.0, 1.0))
+
+
+def alone(terms):
+    """Every structure is a unit."""
+    return Units("structures", np.arange(len(terms)), len(terms))
+
+
+def test_figures_have_the_value_of_the_whole_set_within_their_interval():
+    terms = errors(np.random.default_rng(4))
+
+    (figure,) = figures([(ENERGY, terms)], alone(terms))
+
+    assert figure.value == pytest.approx(terms[:, 0].mean(), rel=1e-12)
+    standard_error = terms[:, 0].std() / np.sqrt(len(terms))
+    assert figure.low == pytest.approx(figure.value - 1.96 * standard_error, abs=standard_error / 5)
+    assert figure.high == pytest.approx(
+        figure.value + 1.96 * standard_error, abs=standard_error / 5
+    )
+    assert figure.structures == 200
+
+
+def test_figures_together_are_those_of_each_alone():
+    first, second = (errors(np.random.default_rng(seed)) for seed in (5, 6))
+
+    together = figures([(ENERGY, first), (FORCES_RMSE, second)], alone(first))
+
+    assert together[0] == pytest.approx(figures([(ENERGY, first)], alone(first))[0])
+    assert together[1] == pytest.approx(figures([(FORCES_RMSE, second)], alone(first))[0])
+
+
+def test_few_structures_have_a_value_but_no_interval():
+    terms = errors(np.random.default_rng(7))
+    terms[ENOUGH - 1 :] = 0.0  # of another element, say
+
+    (few,) = figures([(ENERGY, terms)], alone(terms))
+
+    assert few == Figure(pytest.approx(terms[: ENOUGH - 1, 0].mean()), None, None, ENOUGH - 1)
+
+
+def test_of_nothing_there_is_no_figure():
+    terms = np.zeros((30, 2))
+
+    assert figures([(ENERGY, terms)], alone(terms)) == [None]
+
+
+def test_conformers_of_one_molecule_are_no_independent_evidence():
+    """Ten structures with the same error each: as uncertain as one structure of each molecule."""
+    molecules = errors(np.random.default_rng(8), count=50)
+    conformers = np.repeat(molecules, 10, axis=0)
+    index = np.repeat(np.arange(50), 10)
+
+    (one,) = figures([(ENERGY, molecules)], alone(molecules))
+    (ten,) = figures([(ENERGY, conformers)], Units("molecules", index, 50))
+    (naive,) = figures([(ENERGY, conformers)], alone(conformers))
+
+    assert ten[:3] == pytest.approx(one[:3])
+    assert naive.high - naive.low < 0.5 * (ten.high - ten.low)
+
+
+def named(count, name):
+    structures = [replace(s, name=name(i)) for i, s in enumerate(make_structures(count))]
+    return residuals(structures, perturbed(structures, 0.1))
+
+
+def test_molecules_are_resampled_where_there_are_enough():
+    enough = resampling_units(named(3 * ENOUGH, lambda i: f"m{i % ENOUGH}/300K-{i}"))
+
+    assert (enough.of, enough.count) == ("molecules", ENOUGH)
+    assert (enough.index == np.arange(3 * ENOUGH) % ENOUGH).all()
+
+
+@pytest.mark.parametrize(
+    "name", [lambda i: f"m{i % (ENOUGH - 1)}/300K-{i}", lambda i: f"frame {i}", lambda i: ""]
+)
+def test_structures_are_resampled_otherwise(name):
+    units = resampling_units(named(3 * ENOUGH, name))
+
+    assert (units.of, units.count) == ("structures", 3 * ENOUGH)
+
+
+def test_errors_that_are_not_finite_have_figures_that_are_not():
+    terms = errors(np.random.default_rng(9))
+    spoilt = terms.copy()
+    spoilt[3, 0] = np.nan
+
+    bad, good = figures([(ENERGY, spoilt), (ENERGY, terms)], alone(terms))
+
+    assert np.isnan([bad.value, bad.low, bad.high]).all()
+    assert np.isfinite(good[:3]).all()

@@ -39,6 +39,7 @@ def test_a_run_is_written_as_strict_json(tmp_path):
         "evidence",
         "omitted",
         "not_run",
+        "standings",
     }
     assert (found["verdict"], found["exit_code"]) == ("fail", 1)
     (evidence,) = found["evidence"]

@@ -1,5 +1,7 @@
 """Validation finds each planted fault, at the right structure, and nothing in a sound file."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -40,6 +42,21 @@ def test_a_planted_value_is_found_where_it_is(labelled_file, key, index, value, 
     found = validate_dataset(labelled_file)
     assert [(v.index, v.key) for v in found] == [(structure, key)]
     assert message in found[0].message
+
+
+def test_forces_that_are_all_too_large_are_perhaps_in_another_unit(tmp_path):
+    structures = [replace(s, forces=23.06 * s.forces) for s in make_structures()]
+    write_dataset(tmp_path / "kcal.h5", structures, metadata={})
+    (found,) = validate_dataset(tmp_path / "kcal.h5")
+    assert (found.index, found.key) == (None, "labels/forces")
+    assert "perhaps they are in kcal/mol/Å" in found.message
+
+
+def test_less_than_half_of_large_forces_may_be_right(tmp_path):
+    structures = make_structures()
+    structures[:3] = [replace(s, forces=23.06 * s.forces) for s in structures[:3]]
+    write_dataset(tmp_path / "steep.h5", structures, metadata={})
+    assert validate_dataset(tmp_path / "steep.h5") == []
 
 
 def test_forces_that_cancel_can_still_be_absurd(labelled_file):

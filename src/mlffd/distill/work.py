@@ -1,0 +1,169 @@
+"""A map over processes that can be killed at any moment and goes on where it was.
+
+Each unit of work leaves one part file in a folder beside the target, written aside and renamed: it
+is whole or not there. Starting again computes only the parts that are missing.
+"""
+
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from mlffd.errors import InputError
+from mlffd.files import write_atomically, write_text_atomically
+
+P = TypeVar("P")
+
+_MANIFEST = "manifest.json"
+
+#: Results that depend on the number of threads would not be the same bit for bit; and processes
+#: that have all cores to themselves need no threads.
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def parts_folder(target: Path) -> Path:
+    """Where the parts of a target are until it is complete."""
+    return target.with_name(f".{target.name}.parts")
+
+
+def run_units(
+    worker: Callable[[P, Path], None],
+    payload: Callable[[int], P],
+    count: int,
+    *,
+    target: Path,
+    settings: Mapping[str, str | int | float],
+    jobs: int | None,
+    on_done: Callable[[int], None],
+) -> list[Path]:
+    """Compute the parts of a target that are not there yet.
+
+    Args:
+        worker: writes the part of a payload to the path that it is given; a function of a module,
+            called in other processes, which have one thread each.
+        payload: what the worker is to do for a unit, by its index; can be pickled.
+        count: units.
+        target: the file that the parts are for. They are in a folder beside it, which the caller
+            removes with `remove_parts` when the target is written.
+        settings: everything that the parts depend on.
+        jobs: processes; as many as there are cores if None.
+        on_done: called with the number of parts that are there, before the first and after each.
+
+    Returns:
+        The part of each unit, in order.
+
+    Raises:
+        InputError: there are parts made with other settings, they cannot be written, or a process
+            was killed; what the worker raises, too.
+    """
+    jobs = jobs or _cores()
+    folder = parts_folder(target)
+    _prepare(folder, target, settings)
+    parts = [folder / f"{index:06d}.json" for index in range(count)]
+    missing = iter([index for index, part in enumerate(parts) if not part.exists()])
+    done = sum(part.exists() for part in parts)
+    on_done(done)
+    if done == count:
+        return parts
+    with _one_thread_each(), _executor(min(jobs, count - done)) as executor:
+        pending: set[Future[None]] = set()
+        try:
+            while True:
+                # A few at a time: payloads may be large.
+                while len(pending) < 3 * jobs and (index := next(missing, None)) is not None:
+                    unit = executor.submit(_run_unit, worker, payload(index), parts[index])
+                    pending.add(unit)
+                if not pending:
+                    return parts
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for unit in finished:
+                    unit.result()
+                    on_done(done := done + 1)
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{target}: a process ended abruptly (killed, or out of memory?); what is done is"
+                " kept: the same command goes on"
+            ) from error
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def remove_parts(target: Path) -> None:
+    """Remove the parts of a target that is complete."""
+    shutil.rmtree(parts_folder(target))
+
+
+def _prepare(folder: Path, target: Path, settings: Mapping[str, str | int | float]) -> None:
+    """Make the folder with its manifest, or see that the one that is there fits."""
+    manifest = folder / _MANIFEST
+    try:
+        folder.mkdir(exist_ok=True)
+        # Without a manifest there are no parts: it is written first.
+        found = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{target}: cannot keep parts in {folder}: {error}") from error
+    if found is None:
+        write_text_atomically(manifest, json.dumps(dict(settings), indent=1))
+        return
+    if not isinstance(found, dict):
+        found = {}
+    differing = [key for key in sorted({*found, *settings}) if found.get(key) != settings.get(key)]
+    if differing:
+        key = differing[0]
+        raise InputError(
+            f"{folder}: holds parts made with {key} {found.get(key)!r}, not {settings.get(key)!r};"
+            " go on with the same command, or remove the folder to start again"
+        )
+
+
+def _cores() -> int:
+    """That this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux knows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _run_unit(worker: Callable[[P, Path], None], payload: P, part: Path) -> None:
+    write_atomically(part, lambda aside: worker(payload, aside))
+
+
+def _executor(jobs: int) -> ProcessPoolExecutor:
+    # Spawned: a forked process has the threads' settings and locks of this one.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_start)
+
+
+def _start() -> None:
+    """In a new process: end at once with the terminal's Ctrl-C, and with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start in here have one thread: it is too late once they run."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -11,12 +11,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mlffd import __version__
 from mlffd.distill.commands import distill
-from mlffd.distill.data_commands import generate, label
-from mlffd.distill.split_commands import split
+from mlffd.distill.data_commands import generate, label, split
 from mlffd.errors import InputError
-from mlffd.report.commands import accuracy, card, compare
+from mlffd.files import require_writable
+from mlffd.report.commands import Config, Device, accuracy, card, compare
 from mlffd.report.console import output, status
-from mlffd.report.destination import require_writable
 from mlffd.report.text import printable
 
 if TYPE_CHECKING:
@@ -36,12 +35,6 @@ golden_app = typer.Typer(help="Review and accept expected results.", no_args_is_
 data_app = typer.Typer(help="Look into, check, convert and make data sets.", no_args_is_help=True)
 app.add_typer(golden_app, name="golden")
 app.add_typer(data_app, name="data")
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings [default: mlffd.toml here or in a folder above]"),
-]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")]
 
 
 def main() -> NoReturn:

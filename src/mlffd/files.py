@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there."""
+"""Files and folders that are either whole or not there, and whether they can be written at all."""
 
 import os
 import secrets
@@ -7,6 +7,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlffd.errors import InputError
+
+
+def require_writable(path: Path, key: str) -> None:
+    """Refuse a destination that could not be written after minutes of computing.
+
+    Args:
+        path: of a file that need not exist.
+        key: the option or argument that names it.
+
+    Raises:
+        InputError: it is a folder, or its folder does not exist or cannot be written to.
+    """
+    if path.is_dir():
+        raise InputError(f"{key}: {path}: a folder, expected a file to write")
+    _require_parent(path, f"{key}: {path}")
+
+
+def require_new_folder(folder: Path) -> None:
+    """Refuse a folder that could not be written as a whole after minutes of computing.
+
+    Raises:
+        InputError: it holds something, is a file or the working folder, or the one above it does
+            not exist or cannot be written to.
+    """
+    if folder.absolute() == Path.cwd():
+        raise InputError(f"{folder}: the working folder cannot be replaced, expected another")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder}: expected an empty folder or one that is yet to be made")
+    _require_parent(folder, f"{folder}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -49,8 +78,7 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
         InputError: ``folder`` is there and holds something, is a file, or cannot be made.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder}: expected an empty folder or one that is yet to be made")
+    require_new_folder(folder)
     aside = folder.parent / f".{folder.name}.{secrets.token_hex(8)}"
     try:
         aside.mkdir()
@@ -65,6 +93,14 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _require_parent(path: Path, where: str) -> None:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"{where}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{where}: the folder {folder} cannot be written to")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -209,6 +209,20 @@ def test_steps_in_a_table_of_bond_energies_break_conservation() -> None:
     assert not_passing(faulty) == {"nve_conservation": Verdict.FAIL}
 
 
+@pytest.mark.catches("nve_conservation")
+def test_a_hole_beyond_the_bonds_to_hydrogen_is_no_conservation_of_molecules() -> None:
+    def hole(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:
+        """2 eV for hydrogen 1.7 Å from another element: smooth, and energy and forces agree."""
+        one_is_hydrogen = (numbers[edges] == 1).sum(dim=0) == 1
+        depth = torch.exp(-(((vectors.norm(dim=1) - 1.7) / 0.2) ** 2)) * one_is_hydrogen
+        return torch.zeros(len(numbers), dtype=torch.float64).index_add(0, edges[1], -depth)
+
+    faulty = with_energy(healthy_student(), hole)
+    found = {name: e for name, e in all_evidence(faulty).items() if e.verdict is not Verdict.PASS}
+    assert {name: e.verdict for name, e in found.items()} == {"nve_conservation": Verdict.FAIL}
+    assert "stretch" in {c.name for c in found["nve_conservation"].failing}
+
+
 @pytest.mark.catches("rotation_equivariance")
 def test_an_energy_that_knows_left_from_right_is_no_physics() -> None:
     def handed(numbers: Tensor, vectors: Tensor, edges: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from mlffd.students import Student, build
 
 ELEMENTS = (1, 6, 7, 8)
 
+# A random student holds no molecule together.
 SETTINGS = """\
 [students.small]
 checkpoint = "small.pt"
@@ -22,6 +23,7 @@ golden = "golden/small.json"
 dataset = "data"
 elements = ["H", "C", "N", "O"]
 nve_picoseconds = 0.05
+limits.nve_conservation = { stretch = 100, overlap = 1 }
 
 [datasets.data]
 path = "data.h5"

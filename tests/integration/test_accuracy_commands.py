@@ -124,7 +124,8 @@ def test_elements_that_were_not_trained_are_noted(rivals, mlffd):
         (("small", "data"), ("data.h5: a data set, expected a student",)),
         (("small", "worse.pt"), ("--data", "small and worse")),
         (("small", "worse.pt", "--data", "none"), ("--data: none: neither a file nor a data set",)),
-        (("small", "worse.pt", "--data", "bare.h5"), ("no energy or no forces",)),
+        (("small", "worse.pt", "--data", "bare.h5"), ("bare.h5: ", "no energy or no forces")),
+        (("small", "worse.pt", "--data", "odd.h5"), ("odd.h5: ", "labels that are not finite")),
         (("small", "worse.pt", "--data", "data", "--json", "no/c.json"), ("--json", "no")),
         (("small", "worse.pt", "--data", "data", "--device", "cuda:99"), ("cuda:99",)),
     ],
@@ -132,6 +133,8 @@ def test_elements_that_were_not_trained_are_noted(rivals, mlffd):
 def test_what_cannot_be_compared_is_bad_input(rivals, mlffd, arguments, fragments):
     bare = [s.with_positions(s.positions) for s in labelled_structures(3)]
     write_dataset(rivals.folder / "bare.h5", bare, metadata={})
+    odd = [replace(s, energy=float("nan")) for s in labelled_structures(3)]
+    write_dataset(rivals.folder / "odd.h5", odd, metadata={})
 
     assert_refused(mlffd("compare", *arguments), *fragments)
 

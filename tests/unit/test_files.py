@@ -2,11 +2,18 @@ import os
 import re
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
 from mlffd.errors import InputError
-from mlffd.files import write_atomically, write_folder_atomically, write_text_atomically
+from mlffd.files import (
+    require_new_folder,
+    require_writable,
+    write_atomically,
+    write_folder_atomically,
+    write_text_atomically,
+)
 
 
 def test_the_text_is_written_in_utf8(tmp_path):
@@ -163,5 +170,46 @@ def test_a_file_is_no_folder_to_fill(tmp_path):
 
 
 def test_a_folder_in_no_folder_cannot_be_made(tmp_path):
-    with pytest.raises(InputError, match="absent/data: cannot write here: No such file"):
+    with pytest.raises(InputError, match=r"absent/data: the folder .*absent does not exist"):
         write_folder_atomically(tmp_path / "absent" / "data", _fill)
+
+
+def test_the_working_folder_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"\.: the working folder cannot be replaced"):
+        write_folder_atomically(Path(), _fill)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Looked at beforehand
+
+
+def test_what_can_be_written_is_not_touched(tmp_path):
+    (tmp_path / "old.txt").write_text("old")
+    require_writable(tmp_path / "old.txt", "--json")
+    require_writable(tmp_path / "new.txt", "--json")
+    require_new_folder(tmp_path / "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["old.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("folder", "--json: .*folder: a folder, expected a file to write"),
+        ("absent/new.txt", "--json: .*new.txt: the folder .*absent does not exist"),
+        ("file/new.txt", "--json: .*new.txt: the folder .*file does not exist"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, name, complaint):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=complaint):
+        require_writable(tmp_path / name, "--json")
+
+
+def test_a_folder_that_nobody_may_write_to_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(InputError, match="cannot be written to"):
+        require_writable(tmp_path / "new.txt", "--json")
+    with pytest.raises(InputError, match="cannot be written to"):
+        require_new_folder(tmp_path / "new")

@@ -55,7 +55,7 @@ def check_labels_consistent(subject: DatasetSubject) -> Evidence:
     return judge(
         [
             Criterion("worst_pair", float(ratios.max()), 1.0, "of its allowance"),
-            Criterion("overall", max(0.0, overall), _OVERALL, "of the change"),
+            Criterion("overall", overall, _OVERALL, "of the change"),
         ],
         f"{len(pairs)} pairs of close structures: energies change as forces say within "
         f"{overall:.2g} of the change; worst: {worst.first} and {worst.second}, by "

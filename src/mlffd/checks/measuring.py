@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlffd.checks.cases import named_subjects
 from mlffd.checks.evidence import plain
 from mlffd.checks.run import run_environment
@@ -141,13 +143,27 @@ def errors_of(student: StudentSubject) -> Residuals:
     """The errors of a student on its data set.
 
     Raises:
-        InputError: a structure has no labels or an element that the student does not know, or
-            there is no structure.
+        InputError: a structure has no labels, labels that are not finite, or an element that the
+            student does not know, or there is no structure.
     """
     assert student.dataset is not None
     if not len(student.dataset):
         raise InputError(f"{student.dataset.path}: no structures to be accurate on")
-    return residuals(list(student.dataset), student.predictions)
+    structures = list(student.dataset)
+    predictions = student.predictions
+    try:
+        found = residuals(structures, predictions)
+    except InputError as error:
+        raise InputError(f"{student.dataset.path}: {error}") from error
+    energies = np.array([structure.energy for structure in structures], dtype=np.float64)
+    sound = np.isfinite(energies) & np.isfinite(found.sums(found.labels)).all(axis=1)
+    if not sound.all():
+        first = structures[int(sound.argmin())].label
+        raise InputError(
+            f"{student.dataset.path}: {first}: labels that are not finite; see `mlffd data "
+            "validate`"
+        )
+    return found
 
 
 def named_students(

@@ -1,15 +1,19 @@
 """Structures to try physics on: odd and even, small and rattled, periodic and not.
 
-Geometries are ASE's (its G2 database; Curtiss et al., J. Chem. Phys. 106, 1063 (1997)); rattles
-are seeded, so every run asks about the same structures.
+Geometries are ASE's (its G2 database; Curtiss et al., J. Chem. Phys. 106, 1063 (1997)), those of
+``minima.xyz`` are minima of GFN2-xTB. Rattles are seeded, so every run asks about the same
+structures.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
+from importlib import resources
 
 import numpy as np
 from ase.build import molecule
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
+from mlffd.structures.extxyz import read_extxyz
 from mlffd.structures.structure import FloatArray, Structure
 
 #: What the probe molecules consist of.
@@ -64,8 +68,14 @@ def equilibrium(name: str) -> Structure:
     return Structure.from_atoms(molecule(name), name=name)
 
 
-def _covered(names: tuple[str, ...], elements: frozenset[int]) -> list[Structure]:
-    return [s for s in map(equilibrium, names) if set(s.numbers.tolist()) <= elements]
+@lru_cache
+def _all_minima() -> tuple[Structure, ...]:
+    with resources.as_file(resources.files("mlffd.checks").joinpath("minima.xyz")) as path:
+        return tuple(read_extxyz(path))
+
+
+def _covered(structures: Iterable[Structure], elements: frozenset[int]) -> list[Structure]:
+    return [s for s in structures if set(s.numbers.tolist()) <= elements]
 
 
 def molecules(elements: frozenset[int]) -> list[Structure]:
@@ -92,7 +102,16 @@ def _assembly(members: list[Structure]) -> Structure:
 
 def known_molecules(elements: frozenset[int]) -> list[Structure]:
     """Molecules that exist and consist of ``elements`` only, largest first; there may be none."""
-    return _covered(_MOLECULES, elements)
+    return _covered(map(equilibrium, _MOLECULES), elements)
+
+
+def minima(elements: frozenset[int]) -> list[Structure]:
+    """Molecules at rest, of about ten atoms of ``elements`` only; there may be none.
+
+    5-Fluorouracil, a sulfonamide and a phosphate with chlorine: together they hold every element
+    of `ELEMENTS`.
+    """
+    return _covered(_all_minima(), elements)
 
 
 def _clusters(elements: frozenset[int]) -> list[Structure]:
@@ -119,7 +138,7 @@ def symmetric(elements: frozenset[int]) -> list[Structure]:
         )
         for z in sorted(elements)
     ]
-    return [atom(min(elements)), *chains, *_covered(_SYMMETRIC, elements)]
+    return [atom(min(elements)), *chains, *_covered(map(equilibrium, _SYMMETRIC), elements)]
 
 
 def crystals(elements: frozenset[int]) -> list[Structure]:
@@ -128,7 +147,7 @@ def crystals(elements: frozenset[int]) -> list[Structure]:
     In cells that are smaller than the usual cutoff of 5 Å, skewed, left-handed, and periodic in
     two directions only; some atoms lie outside the cell.
     """
-    offered = [*_covered(_MOLECULES, elements), *_clusters(elements)]
+    offered = [*known_molecules(elements), *_clusters(elements)]
     guests = [next(s for s in offered if len(s) == size) for size in (4, 3, 2)]
     guests.append(atom(min(elements)))
     skewed = np.array([[4.6, 0.0, 0.0], [-0.8, 1.1, 4.4], [1.3, 4.2, 0.0]])  # left-handed

@@ -107,7 +107,8 @@ class StudentSubject:
     @cached_property
     def stable_molecules(self) -> list[Structure]:
         """Molecules that should survive dynamics: known ones, or else those of the data set."""
-        known = [m for m in probes.known_molecules(self.probe_elements) if len(m) > 2]
+        small = [m for m in probes.known_molecules(self.probe_elements) if len(m) > 2]
+        known = [*probes.minima(self.probe_elements), *small]
         own = (s for s in self.dataset or () if len(s) > 2 and not s.is_periodic)
         return known or list(islice(own, _OWN_MOLECULES))
 

@@ -19,8 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mlffd.errors import InputError
+from mlffd.files import require_writable
+
 if TYPE_CHECKING:
     from mlffd.distill.history import Epoch
+
+#: Of the folder with the state of the training, beside the checkpoint.
+_RUN_SUFFIX = ".run"
 
 
 def distill(
@@ -65,10 +71,13 @@ def distill(
     from mlffd.distill.trainer import Hardware
 
     require_size(size)
+    require_writable(output, "--output")
+    if output.suffix == _RUN_SUFFIX:
+        raise InputError(f"--output: {output}: {_RUN_SUFFIX} is the suffix of the folder beside it")
     recipe = replace(
         RECIPES[size], seed=seed, epochs=epochs or RECIPES[size].epochs, compiled=compiled
     )
-    run = RunFolder(output.with_suffix(".run"), resume=resume, max_minutes=max_minutes)
+    run = RunFolder(output.with_suffix(_RUN_SUFFIX), resume=resume, max_minutes=max_minutes)
     view = _View(size, recipe.epochs)
     try:
         with view.progress:
@@ -82,10 +91,14 @@ def distill(
                 on_step=view.on_step,
                 on_epoch=view.on_epoch,
             )
-    except (UnfinishedError, KeyboardInterrupt) as stopped:
-        reason = str(stopped) or "interrupted"
-        view.say(f"{reason}; the same command with --resume goes on")
+    except UnfinishedError as unfinished:
+        view.say(f"{unfinished}; the same command with --resume goes on")
         raise typer.Exit(3) from None
+    except KeyboardInterrupt:
+        saved = run.checkpoint.exists()
+        goes_on = "goes on from the last save" if saved else "has nothing to go on from yet"
+        view.say(f"stopped; the same command with --resume {goes_on}")
+        raise typer.Exit(130) from None  # as shells report an interrupt
     if shipped is None:
         return
     for name, metrics in shipped.metrics.items():

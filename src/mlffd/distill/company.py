@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlffd.distill.conformers import embed, size_of
+from mlffd.distill.conformers import embed, numbers_of
 from mlffd.distill.molecules import Molecule
 from mlffd.distill.packing import crystal, liquid, pair, strained
 from mlffd.distill.scans import approach
@@ -59,7 +59,7 @@ def in_company(molecules: Sequence[Molecule], rng: np.random.Generator) -> Itera
     Raises:
         InputError: see `embed`.
     """
-    small = [molecule for molecule in molecules if size_of(molecule) <= LARGEST_MEMBER]
+    small = [molecule for molecule in molecules if len(numbers_of(molecule)) <= LARGEST_MEMBER]
     hot = {molecule.name: _hot(molecule, rng) for molecule in small}
     hot = {name: structures for name, structures in hot.items() if structures}
     if not hot:

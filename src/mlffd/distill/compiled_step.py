@@ -7,7 +7,7 @@ mistakes: compiling only the energies and forces of this very graph, and leaving
 autograd, gave forces wrong by 10% with torch 2.13, silently. Therefore the graph is held against
 eager torch before it is used, and from time to time.
 
-Molecules only: cells are few, and their graph takes minutes to compile.
+Molecules with neighbours only: cells are few, and their graph takes minutes to compile.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import BackendCompilerFailed
 from torch.func import functional_call
 from torch.fx.experimental import _config as fx_config
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -23,11 +24,14 @@ from mlffd.distill.batches import TrainingBatch
 from mlffd.distill.objective import training_loss
 from mlffd.distill.recipe import Recipe
 from mlffd.errors import InputError
-from mlffd.students import Student
 from mlffd.structures.batch import Batch
+from mlffd.students import Student
 
 #: Relative to the largest entry of a gradient: float32 sums in another order differ by 1e-6.
 TOLERANCE = 1e-3
+
+#: Of the largest entry of all gradients.
+SMALL = 1e-2
 
 #: Calls.
 COMPARE_EVERY = 500
@@ -43,11 +47,11 @@ class CompiledStep:
     Args:
         student: on the CPU or on a GPU; its buffers must not change any more.
         recipe: says what the loss is.
-        example: a batch of the usual size. The graph is made and checked with this one, not with
+        example: that `is_example` accepts. The graph is made and checked with this one, not with
             whatever comes first, so that a training that is taken up compiles the same.
 
     Raises:
-        InputError: the graph does not compute what eager torch does.
+        InputError: there is no compiler, or the graph does not compute what eager torch does.
     """
 
     def __init__(self, student: Student, recipe: Recipe, example: TrainingBatch) -> None:
@@ -55,15 +59,36 @@ class CompiledStep:
         self._loss = _Loss(student, recipe)
         self._calls = 0
         # Sizes that are equal by chance in the example are not equal in every batch.
-        with fx_config.patch(use_duck_shape=False):
-            traced = make_fx(
-                self._loss.step, tracing_mode="symbolic", _allow_non_fake_inputs=True
-            )(self._values(), *_tensors(example))
+        with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]
+            traced = make_fx(self._loss.step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(
+                self._values(), *_tensors(example)
+            )
             self._step: Step = torch.compile(traced, dynamic=True)
-            self._compare(example)
+            try:
+                self._compare(example)
+            except BackendCompilerFailed as error:
+                reason = str(error.inner_exception).partition("\n")[0]
+                raise InputError(f"--compile cannot be used here: {reason}") from error
+
+    @staticmethod
+    def can_take(batch: TrainingBatch) -> bool:
+        """Whether this is a batch of molecules with any neighbours."""
+        return not batch.periodic and batch.batch.edge_index.shape[1] > 0
+
+    @staticmethod
+    def is_example(batch: TrainingBatch) -> bool:
+        """Whether a graph made with this batch holds for all others.
+
+        A size of one would be taken for a constant: so several structures and several edges.
+        """
+        several = len(batch.batch) > 1 and batch.batch.edge_index.shape[1] > 1
+        return not batch.periodic and several
 
     def __call__(self, batch: TrainingBatch) -> Tensor:
         """The loss; the gradients are left in ``grad`` of the parameters.
+
+        Args:
+            batch: that `can_take` accepts.
 
         Raises:
             InputError: see the class; the compiler may make new graphs for batches of other sizes,
@@ -80,8 +105,10 @@ class CompiledStep:
     def _compare(self, example: TrainingBatch) -> None:
         loss, gradients = self._run(example)
         expected_loss, expected = self._loss.step(self._values(), *_tensors(example))
-        pairs = zip([loss, *gradients], [expected_loss, *expected], strict=True)
-        worst = max(float((a - b).abs().max() / (b.abs().max() + 1e-12)) for a, b in pairs)
+        if not all(torch.isfinite(values).all() for values in [expected_loss, *expected]):
+            return  # training has diverged, which is told at the end of the epoch
+        differences = [_difference([loss], [expected_loss]), _difference(gradients, expected)]
+        worst = float(torch.stack(differences).max())  # NaN if one is, unlike Python's max
         if not worst <= TOLERANCE:
             raise InputError(
                 f"the compiled training step differs from eager torch by {worst:.1e} of the"
@@ -117,10 +144,20 @@ class _Loss(nn.Module):
         leaves = [value.detach().requires_grad_() for value in values]
         with torch.enable_grad():
             loss = functional_call(self, dict(zip(self._names, leaves, strict=True)), tensors)
-            gradients = torch.autograd.grad(
-                loss, leaves, allow_unused=True, materialize_grads=True
-            )
+            gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
         return loss.detach(), list(gradients)
+
+
+def _difference(found: list[Tensor], expected: list[Tensor]) -> Tensor:
+    """The largest difference of two entries, relative to the largest entry of the same tensor.
+
+    Where a sum cancels, only rounding is left: of the last bias, when as many energies are too
+    high as are too low. So nothing counts as smaller than `SMALL` of the largest of all entries.
+    """
+    sizes = torch.stack([values.abs().max().double() for values in expected])
+    scales = torch.maximum(sizes, SMALL * sizes.max()) + torch.finfo(torch.float32).tiny
+    errors = [(a - b).abs().max().double() for a, b in zip(found, expected, strict=True)]
+    return (torch.stack(errors) / scales).max()
 
 
 def _tensors(labelled: TrainingBatch) -> list[Tensor]:

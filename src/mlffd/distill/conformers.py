@@ -75,13 +75,14 @@ def gfn2_surface() -> Calculator:
     return calculator
 
 
-def size_of(molecule: Molecule) -> int:
-    """Atoms, hydrogens included.
+def numbers_of(molecule: Molecule) -> NDArray[np.int64]:
+    """Atomic numbers ``[N]``, hydrogens included.
 
     Raises:
-        InputError: RDKit is missing or cannot read the molecule.
+        InputError: RDKit is missing or cannot read the molecule, an atom is a placeholder, or the
+            molecule is an ion.
     """
-    return int(_with_hydrogens(molecule).GetNumAtoms())
+    return _numbers(_with_hydrogens(molecule))
 
 
 def relax(numbers: NDArray[np.int64], positions: FloatArray, steps: int) -> FloatArray:
@@ -104,13 +105,14 @@ def embed(molecule: Molecule, rng: np.random.Generator, *, most: int = 3) -> Con
         most: conformers.
 
     Raises:
-        InputError: RDKit or tblite is missing, or RDKit cannot read or embed the molecule.
+        InputError: RDKit or tblite is missing, RDKit cannot embed the molecule, or see
+            `numbers_of`.
     """
     force_fields = import_optional("rdkit.Chem.rdForceFieldHelpers")
     made = _with_hydrogens(molecule)
     count = min(most, 1 + sum(made.GetNumAtoms() > limit for limit in FEW_CONFORMERS))
     identifiers = _embed(made, molecule, count, seed=int(rng.integers(2**31 - 1)))
-    numbers = np.array([atom.GetAtomicNum() for atom in made.GetAtoms()], dtype=np.int64)
+    numbers = _numbers(made)
     bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in made.GetBonds()]
     properties = None
     if made.GetNumAtoms() > TINY:
@@ -139,7 +141,20 @@ def _with_hydrogens(molecule: Molecule) -> Any:  # noqa: ANN401 - RDKit's
         parsed = chem.MolFromSmiles(molecule.smiles)
     if parsed is None:
         raise InputError(f"{molecule.name}: RDKit cannot read the SMILES {molecule.smiles!r}")
-    return chem.AddHs(parsed)
+    if charge := chem.GetFormalCharge(parsed):
+        raise InputError(
+            f"{molecule.name}: {molecule.smiles!r} has charge {charge:+d}, expected a neutral"
+            " molecule: that is what teachers take it for"
+        )
+    made = chem.AddHs(parsed)
+    if not _numbers(made).all():
+        raise InputError(f"{molecule.name}: {molecule.smiles!r}: expected nothing but elements")
+    return made
+
+
+def _numbers(made: Any) -> NDArray[np.int64]:  # noqa: ANN401 - RDKit's
+    """Atomic numbers ``[N]``; of a placeholder, such as ``*`` in SMILES, zero."""
+    return np.array([atom.GetAtomicNum() for atom in made.GetAtoms()], dtype=np.int64)
 
 
 def _embed(made: Any, molecule: Molecule, count: int, seed: int) -> Sequence[int]:  # noqa: ANN401

@@ -8,19 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import chemical_symbols
 
 from mlffd.distill.alone import LARGE, alone
 from mlffd.distill.company import in_company
-from mlffd.distill.molecules import ELEMENTS, Molecule
+from mlffd.distill.conformers import numbers_of
+from mlffd.distill.molecules import Molecule
 from mlffd.distill.optional import import_optional
 from mlffd.distill.parts import Part, read_part, write_part
 from mlffd.distill.work import remove_parts, run_units
 from mlffd.environment import command_line
+from mlffd.files import require_writable
 from mlffd.structures.hdf5_schema import Metadata
 from mlffd.structures.naming import kind_of
 from mlffd.structures.structure import Structure
@@ -35,7 +38,7 @@ class Unit:
     """What one process makes at a time.
 
     Attributes:
-        kind: ``molecule``, ``pool`` or ``atoms``.
+        kind: ``molecule`` or ``pool``.
         molecules: that it is made of.
         seed: of everything that is random.
     """
@@ -73,13 +76,16 @@ def generate_dataset(
         How many structures of each kind were written.
 
     Raises:
-        InputError: RDKit or tblite is missing, RDKit refuses a molecule, the file cannot be
-            written; or parts are there that were made otherwise.
+        InputError: RDKit or tblite is missing, a molecule is refused (see `numbers_of`) or cannot
+            be embedded, the file cannot be written; or parts are there that were made otherwise.
     """
     from mlffd.structures.dataset import write_dataset  # imports torch: not in every process
 
+    require_writable(target, "target")
     for module in ("rdkit.Chem", "tblite.ase"):
         import_optional(module)
+    # All are read now: a mistake in the list costs nothing yet.
+    elements = {int(z) for molecule in molecules for z in np.unique(numbers_of(molecule))}
     units = units_of(molecules, seed)
     settings: Metadata = {
         "seed": seed,
@@ -98,10 +104,10 @@ def generate_dataset(
     counts: Counter[str] = Counter()
 
     def structures() -> Iterator[Structure]:
-        for part in parts:
-            for structure in read_part(part).structures:
-                counts[kind_of(structure)] += 1
-                yield structure
+        made = (structure for part in parts for structure in read_part(part).structures)
+        for structure in chain(made, map(_atom, sorted(elements))):
+            counts[kind_of(structure)] += 1
+            yield structure
 
     write_dataset(target, structures(), metadata={**settings, "source": command_line()})
     remove_parts(target)
@@ -109,20 +115,20 @@ def generate_dataset(
 
 
 def units_of(molecules: Sequence[Molecule], seed: int) -> list[Unit]:
-    """All that is to be made, in order: molecules, pools of molecules, single atoms."""
+    """All that is to be made, in order: molecules, pools of molecules."""
     usual = [molecule for molecule in molecules if molecule.family != LARGE]
     order = np.random.default_rng(seed).permutation(len(usual))
     pools = [order[start : start + POOL] for start in range(0, len(usual), POOL)]
     units = [Unit("molecule", (molecule,), seed) for molecule in molecules]
     units += [Unit("pool", tuple(usual[i] for i in pool), seed) for pool in pools]
-    return [*units, Unit("atoms", (), seed)]
+    return units
 
 
 def write_unit(unit: Unit, path: Path) -> None:
     """Make a unit's structures and write them as a part.
 
     Raises:
-        InputError: RDKit or tblite is missing, or RDKit refuses a molecule.
+        InputError: see `alone` and `in_company`.
     """
     write_part(path, Part(make(unit)))
 
@@ -133,17 +139,15 @@ def make(unit: Unit) -> list[Structure]:
     Raises:
         InputError: see `write_unit`.
     """
-    if unit.kind == "atoms":
-        return [_atom(symbol) for symbol in ELEMENTS]
     if unit.kind == "pool":
         return list(in_company(unit.molecules, unit.rng()))
     return list(alone(unit.molecules[0], unit.rng()))
 
 
-def _atom(symbol: str) -> Structure:
+def _atom(number: int) -> Structure:
     """Single atoms fix the limit of dissociation."""
-    numbers = np.array([atomic_numbers[symbol]])
-    return Structure(numbers=numbers, positions=np.zeros((1, 3)), name=f"{symbol}/atom")
+    name = f"{chemical_symbols[number]}/atom"
+    return Structure(numbers=np.array([number]), positions=np.zeros((1, 3)), name=name)
 
 
 def _fingerprint(molecules: Sequence[Molecule]) -> str:

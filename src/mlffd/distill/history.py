@@ -18,7 +18,7 @@ class Epoch:
         loss: mean over the steps.
         learning_rate: after its last step.
         seconds: of training and validation since the beginning of the run.
-        validation: metrics of the averaged weights, see `mlffd.distill.evaluation.evaluate`; None
+        validation: metrics of the averaged weights, see `mlffd.distill.shipping.evaluate`; None
             if they were not validated after this epoch.
     """
 

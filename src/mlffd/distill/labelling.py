@@ -15,6 +15,7 @@ from mlffd.distill.teacher import describe_teacher
 from mlffd.distill.work import remove_parts, run_units
 from mlffd.environment import command_line
 from mlffd.errors import InputError
+from mlffd.files import require_writable
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.hdf5_schema import IntArray, Metadata
 from mlffd.structures.structure import Structure
@@ -67,11 +68,17 @@ def label_dataset(
         on_done: called with the chunks that are done, and how many there are.
 
     Raises:
-        InputError: a file cannot be read or written, the teacher is none, there is nothing to
-            write; or parts are there that were made otherwise.
+        InputError: a file cannot be read or written, source and target are the same, the teacher
+            is none, there is nothing to label or nothing was; or parts are there that were made
+            otherwise.
     """
+    require_writable(target, "target")
+    if source.resolve() == target.resolve():
+        raise InputError(f"{target}: is the source itself, expected another file to write to")
     described = describe_teacher(teacher)
     with Dataset(source) as dataset:
+        if not len(dataset):
+            raise InputError(f"{source}: no structures to label")
         settings: Metadata = {
             **described,
             "source_fingerprint": dataset.fingerprint,
@@ -96,6 +103,7 @@ def label_dataset(
     believed, unbelieved = believable(labelled)
     done = Labelled(len(believed), [*failures, *unbelieved])
     if not believed:
+        remove_parts(target)  # going on would only tell the same again
         name, reason = done.failures[0]
         raise InputError(f"{source}: no structure could be labelled; the first, {name!r}: {reason}")
     write_dataset(target, believed, metadata={**metadata, **_describe_failures(done)})

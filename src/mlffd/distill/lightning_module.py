@@ -23,6 +23,7 @@ from mlffd.distill.optimizers import make_optimizers, rate_schedule
 from mlffd.distill.recipe import Recipe
 from mlffd.distill.run_folder import STATE_KEY
 from mlffd.distill.sampling import BatchPlan
+from mlffd.distill.steps import EpochSteps
 from mlffd.errors import InputError
 from mlffd.students import Student
 
@@ -122,9 +123,9 @@ class Distillation(LightningModule):
         fraction = rate_schedule(self._recipe, self.total_steps)
         return optimizers, [LambdaLR(optimizer, fraction) for optimizer in optimizers]
 
-    def train_dataloader(self) -> "_Steps":
+    def train_dataloader(self) -> EpochSteps:
         """The steps that are left of an epoch; Lightning asks once and iterates every epoch."""
-        return _Steps(self)
+        return EpochSteps(self)
 
     def on_fit_start(self) -> None:
         """Put what Lightning does not know of onto the device."""
@@ -145,18 +146,16 @@ class Distillation(LightningModule):
         """Start the clock, and compile if that is asked for.
 
         Raises:
-            InputError: see `CompiledStep`; or several processes are to train together.
+            InputError: see `CompiledStep`; or no batch of molecules is fit for it.
         """
         self._clock = time.monotonic()
         if self._recipe.compiled:
-            if self._processes > 1:
-                raise InputError("--compile works on one device only, expected --devices 1")
             self._compiled = CompiledStep(self.model, self._recipe, self._example())
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:  # noqa: ARG002
         """One step of every optimizer."""
         optimizers, schedules = _listed(self.optimizers()), _listed(self.lr_schedulers())
-        if self._compiled is not None and not batch.periodic:
+        if self._compiled is not None and self._compiled.can_take(batch):
             loss = self._compiled(batch)
         else:
             loss = training_loss(self.model, batch, self._recipe)
@@ -243,11 +242,12 @@ class Distillation(LightningModule):
             yield self._train_graphs.select(batches[self.global_rank])
 
     def _example(self) -> TrainingBatch:
-        """The first batch of molecules, whatever step the training is at."""
+        """The first batch that is fit to be one, whatever step the training is at."""
         for (chosen,) in self._plan.epoch(0):
-            if not self._train_graphs.periodic[chosen[0]]:
-                return self._train_graphs.select(chosen).to(self.device)
-        raise InputError("--compile needs molecules to train on, found cells only")
+            batch = self._train_graphs.select(chosen)
+            if CompiledStep.is_example(batch):
+                return batch.to(self.device)
+        raise InputError("--compile needs steps with several molecules, found none")
 
     @property
     def _processes(self) -> int:
@@ -277,34 +277,6 @@ class Distillation(LightningModule):
     def _reduced(self, values: Tensor, how: str) -> Tensor:
         reduced: Tensor = self.trainer.strategy.reduce(values.clone(), reduce_op=how)
         return reduced
-
-
-class _Steps:
-    """What is left of the current epoch, as Lightning wants a loader: sized and iterable."""
-
-    def __init__(self, training: Distillation) -> None:
-        self._training = training
-
-    def __len__(self) -> int:
-        return self._training.steps_per_epoch
-
-    def __iter__(self) -> Iterator[TrainingBatch]:
-        return self._training.batches_from(self._training.steps)
-
-    def state_dict(self) -> dict[str, int]:
-        """Tells Lightning that it can go on within an epoch; the training restores its steps."""
-        return {"steps": self._training.steps}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Make sure that the training is where this loader was.
-
-        Raises:
-            RuntimeError: it is not.
-        """
-        if state["steps"] != self._training.steps:
-            raise RuntimeError(
-                f"saved at {state['steps']}, resumed at {self._training.steps} steps"
-            )
 
 
 def _listed(found: Any) -> list[Any]:  # noqa: ANN401 - Lightning gives one or a list

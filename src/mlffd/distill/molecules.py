@@ -6,9 +6,6 @@ from importlib import resources
 
 from mlffd.errors import InputError
 
-#: Chemical symbols that the molecules are made of.
-ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl")
-
 # The names of structures join molecules by "+" and put "/" behind them.
 _NAME = re.compile(r"[a-z0-9-]+")
 
@@ -39,7 +36,7 @@ def parse_molecules(text: str, *, source: str) -> list[Molecule]:
 
     Raises:
         InputError: a line has not three fields, a name has other characters than lower case
-            letters, digits and hyphens, or comes twice.
+            letters, digits and hyphens, or comes twice; or there is no molecule.
     """
     molecules: dict[str, Molecule] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -56,4 +53,6 @@ def parse_molecules(text: str, *, source: str) -> list[Molecule]:
         if name in molecules:
             raise InputError(f"{place}: the name {name!r} comes twice")
         molecules[name] = Molecule(smiles=smiles, name=name, family=family)
+    if not molecules:
+        raise InputError(f"{source}: expected lines of SMILES, name and family, found none")
     return list(molecules.values())

@@ -19,8 +19,8 @@ _SUMS = 7
 def training_loss(student: Student, batch: TrainingBatch, recipe: Recipe) -> Tensor:
     """The mean length of force errors plus mean absolute errors of energy and stress, weighted.
 
-    Lengths of force errors count as a component's share of them, energies per atom, stresses times
-    volume per atom, so that all have the size of a bond's.
+    Lengths are divided by the root of three, which makes them the size of a component; energies
+    count per atom, and stresses times volume per atom.
     """
     prediction = student(batch.batch, stress=batch.periodic, create_graph=True)
     counts = batch.batch.atom_counts
@@ -55,7 +55,7 @@ def error_sums(student: Student, batches: Iterable[TrainingBatch], device: torch
 
 
 def metrics_of(sums: Tensor) -> dict[str, float]:
-    """Metrics by the names that `mlffd.distill.evaluation.evaluate` has for them."""
+    """Metrics by the names that `mlffd.distill.shipping.evaluate` has for them."""
     energy, structures, forces, squares, components, stress, stresses = sums.tolist()
     metrics = {
         "energy_mae_per_atom": energy / structures,
@@ -68,5 +68,8 @@ def metrics_of(sums: Tensor) -> dict[str, float]:
 
 
 def score(metrics: dict[str, float], recipe: Recipe) -> float:
-    """What the best epoch has the least of: the loss, without the share of stress."""
+    """What the best epoch has the least of: mean absolute errors of forces and, weighted, energies.
+
+    Forces count by component, energies with their weight in the loss, and stresses not at all.
+    """
     return metrics["forces_mae"] + recipe.energy_weight * metrics["energy_mae_per_atom"]

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlffd.structures.structure import FloatArray, Structure
+from mlffd.structures.validation import LARGEST_NET_FORCE
 
 #: eV/Å, of a component. Nothing real pulls this hard; the shortest bonds of scans and of rattled
 #: structures do.
 MAX_FORCE = 40.0
-
-#: eV/Å per atom, of the sum of forces of what is not periodic. Forces that are the gradient of an
-#: energy add up to zero: a teacher whose forces do not has not converged.
-MAX_NET_FORCE = 1e-3
 
 #: How far a structure's energy per atom may be from what its elements make, in robust standard
 #: deviations (1.4826 median absolute deviations) from the median. Of the structures that
@@ -58,9 +55,10 @@ def force_fault(structure: Structure) -> str | None:
     strongest = float(np.abs(structure.forces).max())
     if strongest > MAX_FORCE:
         return f"strong force: {strongest:.0f} eV/Å, expected at most {MAX_FORCE:.0f}"
-    net = float(np.linalg.norm(structure.forces.sum(axis=0))) / len(structure)
-    if not structure.is_periodic and net > MAX_NET_FORCE:
-        return f"net force: {net:.1e} eV/Å per atom, expected at most {MAX_NET_FORCE:.0e}"
+    net = float(np.linalg.norm(structure.forces.sum(axis=0)))
+    limit = LARGEST_NET_FORCE * len(structure) ** 0.5
+    if net > limit:
+        return f"net force: {net:.2g} eV/Å, expected zero within {limit:.2g} eV/Å"
     return None
 
 

@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mlffd.checkpoints import save_checkpoint
-from mlffd.distill.evaluation import evaluate
 from mlffd.distill.history import Epoch, learning_curve
 from mlffd.distill.recipe import Recipe
 from mlffd.distill.run_folder import RunFolder
@@ -17,6 +17,9 @@ from mlffd.distill.train import Trained, require_elements, require_labels, train
 from mlffd.distill.trainer import Hardware
 from mlffd.environment import command_line, describe_environment
 from mlffd.errors import InputError
+from mlffd.golden.metrics import metric_values
+from mlffd.golden.predicting import predict_all
+from mlffd.runtimes.eager import EagerPotential
 from mlffd.structures.composition import compositions
 from mlffd.structures.dataset import Dataset
 from mlffd.structures.structure import Structure
@@ -55,6 +58,18 @@ def find_data(folder: Path) -> dict[str, Path]:
         if not found[name].exists():
             raise InputError(f"{found[name]}: not found")
     return {name: path for name, path in found.items() if path.exists()}
+
+
+def evaluate(student: Student, structures: Sequence[Structure]) -> dict[str, float]:
+    """Every metric of `mlffd.golden.metrics`, by name, in float32 as in use.
+
+    Those that the labels say nothing of, such as ``stress_mae`` without stress labels, are absent.
+
+    Raises:
+        InputError: a structure has no energy or no forces.
+    """
+    potential = EagerPotential(student, dtype=torch.float32)
+    return metric_values(structures, predict_all(potential, structures))
 
 
 def distill_checkpoint(
@@ -116,7 +131,11 @@ def distill_checkpoint(
     )
     if not trained.is_first:
         return None
-    metrics = {name: _metrics(trained.student, found) for name, found in structures.items()}
+    # A checkpoint holds no NaN.
+    metrics = {
+        name: {k: v for k, v in evaluate(trained.student, found).items() if math.isfinite(v)}
+        for name, found in structures.items()
+    }
     fingerprint = save_checkpoint(
         target,
         trained.student,
@@ -142,9 +161,3 @@ def _course(trained: Trained) -> dict[str, object]:
         "minutes": round(trained.history[-1].seconds / 60, 1),
         "learning_curve": learning_curve(trained.history),
     }
-
-
-def _metrics(student: Student, structures: Sequence[Structure]) -> dict[str, float]:
-    """Those that are numbers: a checkpoint holds no NaN."""
-    found = evaluate(student, structures)
-    return {name: value for name, value in found.items() if math.isfinite(value)}

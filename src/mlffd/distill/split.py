@@ -1,7 +1,7 @@
 """Parting labelled structures by molecule: what is trained on says nothing of what is tested."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mlffd.distill.picking import pick
 from mlffd.distill.stratification import assign, strata
 from mlffd.environment import command_line
 from mlffd.errors import InputError
-from mlffd.files import write_folder_atomically
+from mlffd.files import require_new_folder, write_folder_atomically
 from mlffd.structures.composition import composition
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.naming import THERMAL, kind_of, molecules_of
@@ -251,12 +251,16 @@ def write_split(
         InputError: the source is no labelled data set, the folder holds something or cannot be
             written, or nothing is left for one of the parts.
     """
+    require_new_folder(folder)
     with Dataset(source) as dataset:
         if not dataset.is_labelled:
             raise InputError(f"{source}: has no labels; see `mlffd data label`")
         structures = list(dataset)
         metadata = {**dataset.metadata, "split_source": dataset.fingerprint}
-    split = split_structures(structures, seed=seed, sizes=sizes)
+    try:
+        split = split_structures(structures, seed=seed, sizes=sizes)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     metadata |= {"split_seed": seed, "split_command": command_line()}
     fingerprints = {}
 
@@ -269,8 +273,3 @@ def write_split(
 
     write_folder_atomically(folder, write)
     return split, fingerprints
-
-
-def count_strata(structures: Iterable[Structure]) -> Counter[str]:
-    """How many structures there are in each stratum."""
-    return Counter(name for structure in structures for name in strata(structure))

@@ -1,6 +1,7 @@
 """Parting groups so that each part has its share of everything that is rare."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -30,6 +31,11 @@ def strata(structure: Structure) -> Iterator[str]:
         yield "small"
     if kind_of(structure) == "scan":
         yield "scan"
+
+
+def count_strata(structures: Iterable[Structure]) -> Counter[str]:
+    """How many structures there are in each stratum."""
+    return Counter(name for structure in structures for name in strata(structure))
 
 
 def assign(

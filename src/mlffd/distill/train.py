@@ -53,8 +53,8 @@ def train_student(
 ) -> Trained:
     """Train a revision 2 student; the same arguments on the same machine give the same weights.
 
-    The loss is the mean absolute error of the force components plus those of energy and stress,
-    weighted. The best epoch has the smallest on validation, stress aside.
+    For the loss see `mlffd.distill.objective`, where the `score` is that the best epoch has the
+    least of on validation.
 
     Args:
         train: labelled with energies and forces, and stresses where periodic.
@@ -70,8 +70,8 @@ def train_student(
 
     Raises:
         InputError: Lightning is missing, the size is unknown, a data set is empty, a label is
-            missing, validation has an element that train has not, the hardware is not there, the
-            run cannot be taken up, or training diverged.
+            missing, validation has an element that train has not, the hardware is not there or
+            not fit for compiling, the run cannot be taken up, or training diverged.
         UnfinishedError: the time that ``run`` allows is over.
     """
     import_optional("lightning.pytorch", extra="train")
@@ -80,6 +80,8 @@ def train_student(
         require_labels(structures, key)
     require_elements(validation, train, "validation")
     hardware = hardware or Hardware()
+    if recipe.compiled and hardware.devices > 1:
+        raise InputError(f"--compile works on one device only, found --devices {hardware.devices}")
     identity: dict[str, object] = {
         "size": size,
         **asdict(recipe),

@@ -16,10 +16,6 @@ from mlffd.runtimes.eager import available_device
 if TYPE_CHECKING:
     from mlffd.distill.lightning_module import Distillation
 
-#: In each size the last mixing of vectors has no effect on energies: it gets no gradient, which
-#: plain DistributedDataParallel would wait for.
-_DDP = "ddp_find_unused_parameters_true"
-
 
 @dataclass(frozen=True)
 class Hardware:
@@ -54,8 +50,8 @@ class Hardware:
                 f"strategy {strategy!r}: its processes cannot give back what they learnt;"
                 " expected auto, ddp or another that starts the program once per process"
             )
-        if strategy == "ddp" or (strategy == "auto" and self.devices > 1):
-            strategy = _DDP
+        if strategy == "auto" and self.devices > 1:
+            strategy = "ddp"  # in a notebook, Lightning would choose one of those above
         return {
             "accelerator": "gpu" if self.device == "cuda" else "cpu",
             "devices": self.devices,
@@ -133,6 +129,8 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             # What Lightning makes of torch 2.13 is its own concern.
             warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec", FutureWarning)
+            # So is what its compiler makes of its own functions.
+            warnings.filterwarnings("ignore", "`torch._prims_common.check`", FutureWarning)
             # Of a matrix with one row; it matters not.
             warnings.filterwarnings("ignore", "Grad strides do not match bucket view", UserWarning)
             yield

@@ -24,6 +24,7 @@ from mlffd.files import write_atomically, write_text_atomically
 P = TypeVar("P")
 
 _MANIFEST = "manifest.json"
+_SUFFIX = ".json"
 
 #: Results that depend on the number of threads would not be the same bit for bit; and processes
 #: that have all cores to themselves need no threads.
@@ -68,7 +69,7 @@ def run_units(
     jobs = jobs or _cores()
     folder = parts_folder(target)
     _prepare(folder, target, settings)
-    parts = [folder / f"{index:06d}.json" for index in range(count)]
+    parts = [folder / f"{index:06d}{_SUFFIX}" for index in range(count)]
     missing = iter([index for index, part in enumerate(parts) if not part.exists()])
     done = sum(part.exists() for part in parts)
     on_done(done)
@@ -98,8 +99,15 @@ def run_units(
 
 
 def remove_parts(target: Path) -> None:
-    """Remove the parts of a target that is complete."""
-    shutil.rmtree(parts_folder(target))
+    """Remove the parts of a target that is complete.
+
+    The manifest goes last: without it, what a kill leaves of the parts could be taken for those
+    of other settings.
+    """
+    folder = parts_folder(target)
+    for part in folder.glob(f"[0-9]*{_SUFFIX}"):
+        part.unlink()
+    shutil.rmtree(folder)
 
 
 def _prepare(folder: Path, target: Path, settings: Mapping[str, str | int | float]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mlffd.golden.bootstrap import Figure, figures, resampling_units
-from mlffd.golden.metrics import METRICS, REPORTED, MetricDefinition
+from mlffd.golden.metrics import BY_NAME, MetricDefinition
 from mlffd.golden.residuals import BoolArray, Residuals
 from mlffd.structures.naming import kind_of, temperature_of
 from mlffd.structures.structure import FloatArray, Structure
@@ -18,10 +18,9 @@ SIZES = (1, 4, 11, 21, 41, 100)
 
 WORST = 10
 
-_BY_NAME = {metric.name: metric for metric in (*METRICS, *REPORTED)}
 #: What is told of each part. Energies belong to structures, not to elements.
-_OF_ATOMS = tuple(_BY_NAME[name] for name in ("forces_mae", "forces_rmse", "force_r2"))
-_OF_STRUCTURES = (_BY_NAME["energy_mae_per_atom"], *_OF_ATOMS)
+_OF_ATOMS = tuple(BY_NAME[name] for name in ("forces_mae", "forces_rmse", "force_r2"))
+_OF_STRUCTURES = (BY_NAME["energy_mae_per_atom"], *_OF_ATOMS)
 
 #: What errors of one structure are compared to: a structure far above either is among the worst.
 _SCALES = ("energy_rmse_per_atom", "forces_rmse")
@@ -97,7 +96,7 @@ def break_down(found: Residuals) -> Breakdown:
     """All figures of a set of predictions; deterministic."""
     units = resampling_units(found)
     rows: list[tuple[str, str, MetricDefinition, FloatArray]] = [
-        ("", "", metric, metric.terms(found)) for metric in (*METRICS, *REPORTED)
+        ("", "", metric, metric.terms(found)) for metric in BY_NAME.values()
     ]
     for number in np.unique(found.numbers):
         atoms = found.numbers == number
@@ -144,7 +143,7 @@ def _severity(found: Residuals, errors: Sequence[StructureError]) -> FloatArray:
     """``[M]``; what is not finite is worst."""
     energy = np.abs([e.energy_per_atom for e in errors])
     forces = np.array([e.forces_rmse for e in errors])
-    scales = [_BY_NAME[n].value(_BY_NAME[n].terms(found)) for n in _SCALES]
+    scales = [BY_NAME[n].value(BY_NAME[n].terms(found)) for n in _SCALES]
     ratios = [
         values / scale if 0 < scale < np.inf else np.where(np.isfinite(values), 0.0, np.inf)
         for values, scale in zip((energy, forces), scales, strict=True)

@@ -6,7 +6,6 @@ Ratios of per-structure sums are what a bootstrap over structures, or over molec
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -34,7 +33,6 @@ class MetricDefinition:
         parts: what is summed, from the errors.
         of_atoms: whether the parts are of atoms, or else of structures.
         finish: from the ratio to the value.
-        direction: which way is better.
     """
 
     name: str
@@ -43,7 +41,6 @@ class MetricDefinition:
     parts: Callable[[Residuals], Parts]
     of_atoms: bool = False
     finish: Callable[[FloatArray], FloatArray] = lambda ratio: ratio
-    direction: Literal["lower", "higher"] = "lower"
 
     def terms(self, found: Residuals, atoms: BoolArray | None = None) -> FloatArray:
         """Numerator and denominator of each structure, ``[M, 2]``.
@@ -147,7 +144,6 @@ REPORTED = (
         lambda found: ((found.forces**2).sum(axis=1), (found.labels**2).sum(axis=1)),
         of_atoms=True,
         finish=lambda ratio: 1.0 - ratio,
-        direction="higher",
     ),
     MetricDefinition(
         "stress_mae",
@@ -157,6 +153,9 @@ REPORTED = (
     ),
 )
 
+#: All of them.
+BY_NAME = {metric.name: metric for metric in (*METRICS, *REPORTED)}
+
 
 def metric_values(structures: Sequence[Structure], predictions: Predictions) -> dict[str, float]:
     """Every metric, reported ones included, by name; those that nothing can be said of are absent.
@@ -165,8 +164,8 @@ def metric_values(structures: Sequence[Structure], predictions: Predictions) -> 
         InputError: a structure has no labels, or the predictions are of other structures.
     """
     found = residuals(structures, predictions)
-    terms = {metric: metric.terms(found) for metric in (*METRICS, *REPORTED)}
-    return {m.name: m.value(t) for m, t in terms.items() if t[:, 1].any()}
+    terms = {name: metric.terms(found) for name, metric in BY_NAME.items()}
+    return {name: BY_NAME[name].value(t) for name, t in terms.items() if t[:, 1].any()}
 
 
 def metric_records(found: Residuals) -> dict[str, Metric]:

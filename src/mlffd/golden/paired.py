@@ -8,14 +8,12 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mlffd.golden.bootstrap import ENOUGH, Change, relative_change, resampling_units
-from mlffd.golden.breakdown import Breakdown, break_down, structure_errors
+from mlffd.golden.breakdown import WORST, Breakdown, break_down, structure_errors
 from mlffd.golden.compare import Comparison, compare_metrics
-from mlffd.golden.metrics import METRICS, metric_records
+from mlffd.golden.metrics import BY_NAME, metric_records
 from mlffd.golden.residuals import Residuals
 
-WORST = 10
-
-_FORCES_RMSE = next(metric for metric in METRICS if metric.name == "forces_rmse")
+_FORCES_RMSE = BY_NAME["forces_rmse"]
 
 
 class StructureChange(NamedTuple):

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ase.data import chemical_symbols
 
@@ -19,6 +18,7 @@ from mlffd.golden.breakdown import Figures
 from mlffd.report.figures import BY_ATOMS, BY_STRUCTURES, COLUMNS, Column, count_of
 from mlffd.report.limits import known_limits
 from mlffd.report.markdown import code, plain_text, table
+from mlffd.report.training import EpochStatement, TrainingStatement
 
 _DIGEST = re.compile(r"<!-- sha256:([0-9a-f]{64}) of what is above -->\n\Z")
 _POINTS = 8  # of a learning curve
@@ -39,6 +39,7 @@ def model_card(
         measured: its accuracy by name of data set; at least one.
         physics: evidence of the checks of physics.
     """
+    training = TrainingStatement.model_validate(checkpoint.training)
     largest = max(measured, key=lambda key: measured[key].breakdown.structures)
     sections = [
         f"# {plain_text(name)}",
@@ -46,15 +47,17 @@ def model_card(
         _identity(checkpoint),
         "\n".join(identity_lines(checkpoint, _fingerprints(measured))),
         "## How it was made",
-        *_training(checkpoint.training),
+        *_training(training),
         "## How accurate it is",
-        *_own_metrics(checkpoint.training),
+        *_own_metrics(training),
         *_accuracy(measured),
         *_breakdown(largest, measured[largest]),
         "## Physics",
         _physics(physics),
         "## Known limits",
-        "\n".join(f"- {limit}" for limit in known_limits(checkpoint, measured[largest], physics)),
+        "\n".join(
+            f"- {limit}" for limit in known_limits(checkpoint, training, measured[largest], physics)
+        ),
     ]
     body = "\n\n".join(sections) + "\n\n"
     return f"{body}<!-- sha256:{_digest(body)} of what is above -->\n"
@@ -114,71 +117,65 @@ def _identity(checkpoint: Checkpoint) -> str:
     return table(["", ""], rows, numbers_from=2)
 
 
-def _training(training: Mapping[str, Any]) -> Iterator[str]:
-    data = training.get("data")
-    if not isinstance(data, dict) or not data:
+def _training(training: TrainingStatement) -> Iterator[str]:
+    if not training.data:
         yield "The checkpoint does not say."
         return
     yield table(
         ["data", "fingerprint", "structures"],
         [
-            [plain_text(name), code(entry["fingerprint"]), f"{entry['structures']:,}"]
-            for name, entry in data.items()
+            [plain_text(name), code(entry.fingerprint), f"{entry.structures:,}"]
+            for name, entry in training.data.items()
         ],
         numbers_from=2,
     )
-    labels = data.get("train", {}).get("metadata", {})
-    yield "What the training data say of themselves:"
-    yield table(
-        ["", ""],
-        [
-            [plain_text(key), code(str(value))]
-            for key, value in sorted(labels.items())
-            if not key.endswith("_unit") and len(str(value)) <= _LONGEST
-        ],
-        numbers_from=2,
-    )
-    if isinstance(recipe := training.get("recipe"), dict):
-        parts = [f"{k} {json.dumps(v)}" for k, v in recipe.items()]
+    if "train" in training.data:
+        yield "What the training data say of themselves:"
+        yield table(
+            ["", ""],
+            [
+                [plain_text(key), code(str(value))]
+                for key, value in sorted(training.data["train"].metadata.items())
+                if not key.endswith("_unit") and len(str(value)) <= _LONGEST
+            ],
+            numbers_from=2,
+        )
+    if training.recipe:
+        parts = [f"{k} {json.dumps(v)}" for k, v in training.recipe.items()]
         yield f"Recipe: {plain_text(', '.join(parts))}."
-    if "command" in training:
-        yield f"Command: {code(str(training['command']))}"
-    if isinstance(environment := training.get("environment"), dict):
-        versions = environment.get("versions", {})
-        parts = [f"{k} {v}" for k, v in {**environment, "versions": ""}.items() if k != "versions"]
-        parts += [f"{k} {v}" for k, v in versions.items()]
+    if training.command:
+        yield f"Command: {code(training.command)}"
+    if training.environment:
+        rest = {k: v for k, v in training.environment.items() if k != "versions"}
+        parts = [f"{k} {v}" for k, v in (rest | training.versions).items()]
         yield f"Environment: {plain_text(', '.join(parts))}."
-    if "best_epoch" in training:
-        minutes = f", in {training['minutes']} minutes in all" if "minutes" in training else ""
-        yield f"Best epoch on validation: {training['best_epoch']}{minutes}."
-    if isinstance(curve := training.get("learning_curve"), list) and curve:
-        yield _curve(curve)
+    if training.best_epoch is not None:
+        minutes = "" if training.minutes is None else f", in {training.minutes} minutes in all"
+        yield f"Best epoch on validation: {training.best_epoch}{minutes}."
+    if training.learning_curve:
+        yield _curve(training.learning_curve)
 
 
-def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
+def _curve(curve: Sequence[EpochStatement]) -> str:
     """A few epochs of it, the last among them."""
     count = min(_POINTS, len(curve))
     chosen = [curve[(k + 1) * len(curve) // count - 1] for k in range(count)]
-    shown = [c for c in BY_STRUCTURES if c.metric in (chosen[-1]["validation"] or {})]
+    shown = [c for c in BY_STRUCTURES if c.metric in chosen[-1].validation]
     return table(
         ["epoch", "loss", *(f"validation {c.heading}" for c in shown)],
-        [
-            [f"{e['number']}", f"{e['loss']:.3g}", *_values(e["validation"] or {}, shown)]
-            for e in chosen
-        ],
+        [[f"{e.number}", f"{e.loss:.3g}", *_values(e.validation, shown)] for e in chosen],
     )
 
 
-def _own_metrics(training: Mapping[str, Any]) -> Iterator[str]:
+def _own_metrics(training: TrainingStatement) -> Iterator[str]:
     """What the checkpoint says of itself, in float32."""
-    metrics = training.get("metrics")
-    if not isinstance(metrics, dict) or not metrics:
+    if not training.metrics:
         return
-    shown = [c for c in COLUMNS if any(c.metric in row for row in metrics.values())]
+    shown = [c for c in COLUMNS if any(c.metric in row for row in training.metrics.values())]
     yield "Measured after training, in float32, by data set:"
     yield table(
         ["", *(c.heading for c in shown)],
-        [[plain_text(name), *_values(row, shown)] for name, row in metrics.items()],
+        [[plain_text(name), *_values(row, shown)] for name, row in training.metrics.items()],
     )
 
 

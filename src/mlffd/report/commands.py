@@ -8,14 +8,18 @@ from typing import Annotated
 
 import typer
 
+from mlffd.files import require_writable
 from mlffd.report.console import output, status
-from mlffd.report.destination import require_writable
 
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="Settings [default: mlffd.toml here or in a folder above]"),
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Labelled structures: in the settings or a file [default: theirs]"),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures as JSON")]
 
 
@@ -23,10 +27,7 @@ def compare(
     baseline: Annotated[str, typer.Argument(help="A student in the settings or a checkpoint")],
     candidate: Annotated[str, typer.Argument(help="The one that is to be no worse")],
     *,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Labelled structures: in the settings or a file [default: theirs]"),
-    ] = None,
+    data: Data = None,
     config: Config = None,
     device: Device = "cpu",
     json: Json = None,
@@ -60,10 +61,7 @@ def accuracy(
         typer.Argument(help="Students in the settings, or checkpoints [default: all]"),
     ] = None,
     *,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Labelled structures: in the settings or a file [default: theirs]"),
-    ] = None,
+    data: Data = None,
     config: Config = None,
     device: Device = "cpu",
     json: Json = None,

@@ -26,13 +26,13 @@ class Column(NamedTuple):
         """Title and unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
-    def cell(self, row: Mapping[str, Figure], *, interval: bool = True) -> str:
+    def cell(self, row: Mapping[str, Figure]) -> str:
         """The figure of a row, ``49.3 [24.2, 86.8]``; empty if there is none."""
         figure = row.get(self.metric)
         if figure is None:
             return ""
         value = f"{figure.value * self.scale:.3g}"
-        if not interval or figure.low is None or figure.high is None:
+        if figure.low is None or figure.high is None:
             return value
         return f"{value} [{figure.low * self.scale:.3g}, {figure.high * self.scale:.3g}]"
 

@@ -1,8 +1,6 @@
 """What a student cannot do, in sentences that follow from its config, training and figures."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from ase.data import chemical_symbols
 
@@ -12,19 +10,23 @@ from mlffd.checks.measuring import StudentAccuracy
 from mlffd.golden.breakdown import Breakdown, Figures
 from mlffd.report.figures import columns
 from mlffd.report.markdown import plain_text
+from mlffd.report.training import TrainingStatement
 
 #: Parts on fewer structures are not called the worst: their figures are too uncertain.
 _ENOUGH = 10
-_COUNT = re.compile(r"[A-Z][a-z]?(\d*)")
 
 
 def known_limits(
-    checkpoint: Checkpoint, measured: StudentAccuracy, physics: Iterable[Evidence]
+    checkpoint: Checkpoint,
+    training: TrainingStatement,
+    measured: StudentAccuracy,
+    physics: Iterable[Evidence],
 ) -> Iterator[str]:
     """One limit a sentence, as Markdown; the same arguments give the same sentences.
 
     Args:
         checkpoint: the student.
+        training: what the checkpoint says of it.
         measured: its accuracy.
         physics: evidence of the checks of physics.
     """
@@ -34,10 +36,10 @@ def known_limits(
         " states are taken for the neutral molecule in its ground state."
     )
     yield _range(checkpoint)
-    yield _sizes(checkpoint.training, measured)
+    yield _sizes(training, measured)
     yield (
-        f"**Its teacher.** Errors are differences from {plain_text(measured.teacher)}, which errs "
-        "itself; nothing here was compared with experiment."
+        f"**Its teacher.** Errors are differences from {plain_text(measured.teacher)}; the errors "
+        "of the teacher itself come on top, and nothing here was compared with experiment."
     )
     yield from _worst(measured.breakdown)
     if few := _few(measured.breakdown):
@@ -48,22 +50,6 @@ def known_limits(
     for evidence in physics:
         if evidence.verdict is not Verdict.PASS or evidence.noteworthy:
             yield f"**{evidence.check}: {evidence.verdict}.** {plain_text(evidence.message)}"
-
-
-def training_sizes(training: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Atoms of the smallest and the largest structure trained on; None: nobody says."""
-    formulas = _at(training, "data", "train", "compositions")
-    if not isinstance(formulas, list) or not formulas:
-        return None
-    sizes = [sum(int(count or 1) for count in _COUNT.findall(str(f))) for f in formulas]
-    return min(sizes), max(sizes)
-
-
-def _at(value: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever a checkpoint says
-    """What lies under nested keys; None where one is missing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _elements(checkpoint: Checkpoint) -> str:
@@ -81,8 +67,8 @@ def _range(checkpoint: Checkpoint) -> str:
     return f"{text}. There is no electrostatics or dispersion beyond."
 
 
-def _sizes(training: Mapping[str, Any], measured: StudentAccuracy) -> str:
-    trained = training_sizes(training)
+def _sizes(training: TrainingStatement, measured: StudentAccuracy) -> str:
+    trained = training.sizes
     text = "**Sizes.** "
     text += (
         "Nobody says how large the structures were that it was trained on"

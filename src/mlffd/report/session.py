@@ -11,7 +11,7 @@ import pytest
 
 from mlffd.config import Settings, load_settings
 from mlffd.errors import InputError
-from mlffd.report.destination import require_writable
+from mlffd.files import require_writable
 
 #: Keys of what a test hands over in its `user_properties`, which pytest-xdist sends on.
 CASE = "mlffd_case"

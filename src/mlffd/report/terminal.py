@@ -1,6 +1,5 @@
 """A run as a table on the terminal."""
 
-import math
 from collections.abc import Collection, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +12,9 @@ from mlffd.checks.registry import all_checks
 from mlffd.checks.run import Run
 from mlffd.report.accuracy import print_standings
 from mlffd.report.text import printable
+
+#: Larger numbers are no counts, and would take up the whole line.
+LARGEST_COUNT = 1e9
 
 #: Of verdicts.
 STYLES = {
@@ -101,7 +103,8 @@ def _against(criterion: Criterion) -> str:
 
 def _number(value: float) -> str:
     """Counts in full, measurements to three digits."""
-    return f"{value:,.0f}" if math.isfinite(value) and value == round(value) else f"{value:.3g}"
+    is_count = abs(value) < LARGEST_COUNT and value == round(value)
+    return f"{value:,.0f}" if is_count else f"{value:.3g}"
 
 
 def _omissions(omissions: Sequence[Omission]) -> Group:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ class Batch:
         atom_counts: int64 ``[B]``.
         cells: Å, ``[B, 3, 3]``, zero where there is none.
         pbc: bool ``[B, 3]``.
-        half_list: whether there is only one edge, of either direction, for two atoms that are
-            neighbours of each other.
+        half_list: whether of each two edges that are opposite, j -> i and i -> j, only one is here
+            and stands for both.
     """
 
     numbers: Tensor
@@ -57,9 +57,8 @@ class Batch:
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
-        )
+        moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if torch.is_tensor(v)}
+        return replace(self, **moved)
 
 
 def collate(
@@ -114,11 +113,13 @@ def collate(
 
 
 def _half(neighbours: Neighbours) -> Neighbours:
-    """One edge of each two that are opposite; an atom and its own image count as well."""
+    """One edge of each two that are opposite: that from the later atom to the earlier.
+
+    Between images of one atom it is that with the shift towards larger x, or y or z.
+    """
     source, destination = neighbours.edge_index
     x, y, z = neighbours.shifts.T
-    # Of an atom and its image the shifts are opposite, bit for bit: the first that is not zero
-    # decides.
+    # Opposite shifts are so bit for bit: the first component that is not zero decides.
     forward = np.where(x != 0, x, np.where(y != 0, y, z)) > 0
     kept = (source > destination) | ((source == destination) & forward)
     return Neighbours(neighbours.edge_index[:, kept], neighbours.shifts[kept])

@@ -99,7 +99,8 @@ class Student(nn.Module, ABC):
                 atomic = self.atomic_energies(batch.numbers, vectors, batch.edge_index)
             (gradient,) = torch.autograd.grad(atomic.sum(), vectors, create_graph=create_graph)
         source, destination = batch.edge_index
-        energy = atomic.new_zeros(batch.atom_counts.shape[0]).index_add(0, batch.structure_index, atomic)
+        energy = atomic.new_zeros(batch.atom_counts.shape[0])
+        energy = energy.index_add(0, batch.structure_index, atomic)
         forces = torch.zeros_like(batch.positions).index_add(0, destination, gradient)
         forces = forces.index_add(0, source, -gradient)
         prediction_stress = None

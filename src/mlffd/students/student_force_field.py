@@ -5,7 +5,7 @@ vector features per atom, filters that depend on distance. Revision 1 is the fun
 checkpoints were trained with, defects included. Revision 2 has the same parameters and mends it:
 
 - vectors are mixed across channels, never across x, y and z, so that forces rotate with the
-  molecule; see `_Update` for where the weights of the mixing come from;
+  molecule; see `mlffd.students.interaction` for where the weights of the mixing come from;
 - the filter itself vanishes smoothly at the cutoff, not only the radial basis;
 - the directional message is multiplied by the neighbour's scalar features (PaiNN, eq. 8);
 - norms are ``sqrt(sum + epsilon)``, differentiable twice at zero vectors;
@@ -16,23 +16,19 @@ checkpoints were trained with, defects included. Revision 2 has the same paramet
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mlffd.errors import InputError
 from mlffd.students.base import Student
+from mlffd.students.interaction import Edges, Interaction
 from mlffd.students.registry import register
 
 #: In Å² under the root of a distance. ONNX optimizers delete ``+ eps`` for eps <= 1e-8.
 EPSILON = 1e-6
-
-#: Under the root of the length of a vector feature: wide enough that the length stays smooth where
-#: symmetry makes the vector vanish (linear molecules, where dynamics drifted with 1e-6).
-NORM_EPSILON = 1e-2
 
 #: The embeddings of the reference implementation start uniform in +-sqrt(3), of unit variance.
 EMBEDDING_BOUND = math.sqrt(3.0)
@@ -89,120 +85,6 @@ class _RadialBasis(nn.Module):
         return torch.exp(-(((distances[:, None] - self.centers) / self.widths) ** 2))
 
 
-class _Edges(NamedTuple):
-    """What messages travel along.
-
-    Attributes:
-        index: source and destination, int64 ``[2, E]``.
-        directions: unit vectors, ``[E, 3]``.
-        basis: radial basis of the distances, ``[D, rbf]``.
-        envelope: that vanishes at the cutoff, ``[D]``.
-        mirrored: whether D is E / 2, see `Student.atomic_energies`.
-    """
-
-    index: Tensor
-    directions: Tensor
-    basis: Tensor
-    envelope: Tensor
-    mirrored: bool
-
-    def both_ways(self, values: Tensor) -> Tensor:
-        """Values ``[E, ...]`` of all edges from those of distances, ``[D, ...]``."""
-        return torch.cat([values, values]) if self.mirrored else values
-
-
-class _Message(nn.Module):
-    def __init__(self, config: StudentForceFieldConfig) -> None:
-        super().__init__()
-        self.revision = config.revision
-        self.rbf_to_scalar = nn.Sequential(
-            nn.Linear(config.num_rbf, config.hidden_dim),
-            nn.SiLU(),
-            nn.Linear(config.hidden_dim, 3 * config.hidden_dim),
-        )
-
-    def forward(
-        self,
-        scalars: Tensor,
-        vectors: Tensor | None,
-        edges: "_Edges",
-    ) -> tuple[Tensor, Tensor]:
-        """Add what the neighbours send: scalars ``[N, h]``, vectors ``[N, 3, h]``; None is zero."""
-        source, destination = edges.index
-        filters = self.rbf_to_scalar(edges.basis)
-        if self.revision > 1:
-            filters = filters * edges.envelope[:, None]
-        scalar_filter, vector_filter, direction_filter = edges.both_ways(filters).chunk(3, dim=1)
-        sent_scalars = scalars[source]
-        if self.revision > 1:
-            direction_filter = direction_filter * sent_scalars
-        vector_message = edges.directions[:, :, None] * direction_filter[:, None, :]
-        if vectors is None:
-            vectors = scalars.new_zeros(scalars.shape[0], 3, scalars.shape[1])
-        else:
-            vector_message = vector_message + vectors[source] * vector_filter[:, None, :]
-        return (
-            scalars.index_add(0, destination, sent_scalars * scalar_filter),
-            vectors.index_add(0, destination, vector_message),
-        )
-
-
-class _Update(nn.Module):
-    """Mix scalars and vectors of the same atom.
-
-    The last layer of ``update_mlp`` has ``3 h`` outputs. Revision 1 multiplies vectors with two of
-    the three parts, ``keep`` and ``mix``, which a single one can do as well. So revision 2 computes
-    only ``delta`` and ``keep``, and takes what belongs to the third part as the linear map of
-    vector channels that PaiNN's update (eqs. 9 and 10) has and revision 1 lacks: the rows ``[h, h]``
-    of the weights as the map, the ``[h]`` biases as factors of the scalar products of vectors with
-    their images. At the same number of parameters errors fall by a fifth.
-    """
-
-    def __init__(self, config: StudentForceFieldConfig) -> None:
-        super().__init__()
-        self.revision = config.revision
-        hidden = config.hidden_dim
-        self.update_mlp = nn.Sequential(
-            nn.Linear(2 * hidden, hidden), nn.SiLU(), nn.Linear(hidden, 3 * hidden)
-        )
-        self.mixing_matrix = nn.Parameter(torch.eye(3))
-
-    def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """New scalars ``[N, h]`` and vectors ``[N, 3, h]``."""
-        if self.revision == 1:
-            return self._revision_1(scalars, vectors)
-        first, activation, last = self.update_mlp
-        assert isinstance(last, nn.Linear)
-        hidden = scalars.shape[1]
-        # Of the matrix that revision 1 mixes x, y and z with, only this keeps directions.
-        scale = self.mixing_matrix.diagonal().mean()
-        mixed = functional.linear(scale * vectors, last.weight[2 * hidden :])
-        norms = torch.sqrt((mixed**2).sum(dim=1) + NORM_EPSILON)
-        inner = activation(first(torch.cat([scalars, norms], dim=1)))
-        delta, keep = functional.linear(
-            inner, last.weight[: 2 * hidden], last.bias[: 2 * hidden]
-        ).chunk(2, dim=1)
-        products = last.bias[2 * hidden :] * (vectors * mixed).sum(dim=1)
-        return scalars + delta + products, vectors * keep[:, None, :] + mixed
-
-    def _revision_1(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        # The norm has a kink at zero and the matrix mixes x, y and z: both are defects.
-        norms = torch.linalg.vector_norm(vectors, dim=1)
-        mixed = torch.einsum("xy,nyh->nxh", self.mixing_matrix, vectors)
-        delta, keep, mix = self.update_mlp(torch.cat([scalars, norms], dim=1)).chunk(3, dim=1)
-        return scalars + delta, vectors * keep[:, None, :] + mixed * mix[:, None, :]
-
-
-class _Interaction(nn.Module):
-    message: _Message
-    update: _Update
-
-    def __init__(self, config: StudentForceFieldConfig) -> None:
-        super().__init__()
-        self.message = _Message(config)
-        self.update = _Update(config)
-
-
 @register("StudentForceField")
 class StudentForceField(Student):
     """The reference architecture; see the module for what the revisions are.
@@ -222,7 +104,8 @@ class StudentForceField(Student):
         nn.init.uniform_(self.embedding.weight, -EMBEDDING_BOUND, EMBEDDING_BOUND)
         self.rbf = _RadialBasis(config.num_rbf, config.cutoff)
         self.interactions = nn.ModuleList(
-            _Interaction(config) for _ in range(config.num_interactions)
+            Interaction(hidden, config.num_rbf, config.revision)
+            for _ in range(config.num_interactions)
         )
         self.energy_head = nn.Sequential(
             nn.Linear(hidden, hidden // 2),
@@ -251,15 +134,13 @@ class StudentForceField(Student):
         scalars = self.embedding(numbers)
         features = None
         for interaction in self.interactions:
-            assert isinstance(interaction, _Interaction)
-            scalars, features = interaction.message(scalars, features, edges)
-            scalars, features = interaction.update(scalars, features)
+            scalars, features = interaction(scalars, features, edges)
         energies: Tensor = self.energy_head(scalars).squeeze(1).double()
         if self.reference_energies is not None:
             energies = energies + self.reference_energies[numbers]
         return energies
 
-    def _edges(self, vectors: Tensor, edge_index: Tensor, mirrored: bool) -> _Edges:
+    def _edges(self, vectors: Tensor, edge_index: Tensor, mirrored: bool) -> Edges:
         once = vectors.chunk(2)[0] if mirrored else vectors
         if self.revision == 1:
             distances = torch.linalg.vector_norm(once, dim=1)
@@ -271,7 +152,7 @@ class StudentForceField(Student):
         basis = self.rbf(distances) * envelope[:, None]
         inverse = 1.0 / lengths
         directions = vectors * (torch.cat([inverse, inverse]) if mirrored else inverse)[:, None]
-        return _Edges(edge_index, directions, basis, envelope, mirrored)
+        return Edges(edge_index, directions, basis, envelope, mirrored)
 
     @property
     def config(self) -> dict[str, int | float]:

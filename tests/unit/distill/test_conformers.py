@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from molecule_samples import chain
 
-from mlffd.distill.conformers import TINY, MmffCalculator, embed, relax, size_of
+from mlffd.distill.conformers import TINY, MmffCalculator, embed, numbers_of, relax
 from mlffd.distill.molecules import Molecule
 from mlffd.distill.teacher import gfn2
 from mlffd.errors import InputError
@@ -51,7 +51,7 @@ def test_forces_of_mmff_are_the_negative_gradient_also_after_moves(rdkit):
 def test_minima_are_minima_with_all_hydrogens(rdkit):
     ethanol = embed(ETHANOL, rng())
     assert np.bincount(ethanol.numbers).nonzero()[0].tolist() == [1, 6, 8]
-    assert len(ethanol.numbers) == size_of(ETHANOL) == 9
+    assert len(ethanol.numbers) == len(numbers_of(ETHANOL)) == 9
     for minimum in ethanol.minima:
         assert np.abs(ethanol.atoms(minimum).get_forces()).max() < 0.05
         assert ethanol.is_whole(minimum, minimum)
@@ -121,3 +121,26 @@ def test_a_broken_bond_and_an_overlap_are_seen():
     assert not molecule.is_whole(broken, minimum)
     assert not molecule.is_whole(folded, minimum)
     assert not molecule.is_whole(minimum * np.nan, minimum)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "complaint"),
+    [
+        ("C[NH3+]", r"m: 'C\[NH3\+\]' has charge \+1, expected a neutral molecule"),
+        ("*C", r"m: '\*C': expected nothing but elements"),
+        ("C1CC", "m: RDKit cannot read the SMILES 'C1CC'"),
+    ],
+)
+def test_what_no_teacher_could_label_is_refused(rdkit, smiles, complaint):
+    with pytest.raises(InputError, match=complaint):
+        numbers_of(Molecule(smiles, "m", "x"))
+
+
+def test_charges_that_cancel_are_neutral(rdkit):
+    assert sorted(numbers_of(Molecule("C[N+](=O)[O-]", "nitromethane", "x"))) == [
+        *([1] * 3),
+        6,
+        7,
+        8,
+        8,
+    ]

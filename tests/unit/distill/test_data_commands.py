@@ -1,5 +1,6 @@
 """The commands that make data: what they print, and what they answer to bad input."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from split_samples import library
+from typer.testing import CliRunner
 
+from mlffd.cli import app
 from mlffd.distill.data_commands import generate, label
+from mlffd.distill.split import PARTS
 from mlffd.errors import InputError
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.structure import Structure
+
+SHARES = ["--validation", "0.1", "--test", "0.2"]
+NUMBERS = ["--test-structures", "40", "--golden-structures", "30"]
 
 WATER = Structure(
     numbers=np.array([8, 1, 1]),
@@ -83,3 +91,57 @@ def test_generate_names_a_list_that_is_not_there_or_is_no_text(tmp_path):
     (tmp_path / "binary.smi").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"binary\.smi: cannot be read"):
         generate(tmp_path / "out.h5", molecules=tmp_path / "binary.smi")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "labelled.h5"
+    write_dataset(path, library(), metadata={})
+    return path
+
+
+def run_split(source: Path, folder: Path, *options: str):
+    arguments = ["data", "split", str(source), str(folder), *SHARES, *NUMBERS, *options]
+    return CliRunner().invoke(app, arguments)
+
+
+def test_split_prints_how_many_there_are_of_what_and_the_fingerprints(labelled, tmp_path):
+    done = run_split(labelled, tmp_path / "data", "--seed", "3")
+    assert done.exit_code == 0
+    lines = {line.split()[0]: line.split()[1:] for line in done.output.splitlines()}
+    assert lines["structures"] == list(PARTS)
+    counts = {}
+    for position, name in enumerate(PARTS):
+        with Dataset(tmp_path / "data" / f"{name}.h5") as dataset:
+            assert lines[f"{name}.h5:"] == [dataset.fingerprint]
+            counts[name] = len(dataset)
+            assert lines["all"][position] == f"{len(dataset):,}"
+            sulfur = sum(16 in structure.numbers for structure in dataset)
+            assert lines["S"][position] == f"{sulfur:,}"
+            assert dataset.metadata["split_seed"] == 3
+    assert 30 <= counts["golden"] <= 32
+    assert 40 <= counts["test"] <= 42
+    assert "structures of test molecules that were not chosen" in done.output
+    assert f"5 files written to {tmp_path / 'data'}" in done.output.replace("\n", "")
+
+
+def test_a_share_that_is_none_is_refused_before_anything_is_read(tmp_path):
+    done = run_split(tmp_path / "absent.h5", tmp_path / "data", "--conformers", "4")
+    assert isinstance(done.exception, InputError)
+    assert "conformers: 4, expected a share between 0 and 1" in str(done.exception)
+
+
+def test_files_of_another_split_are_not_replaced(labelled, tmp_path):
+    (tmp_path / "train.h5").write_text("precious")
+    done = run_split(labelled, tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert (tmp_path / "train.h5").read_text() == "precious"
+
+
+def test_split_says_of_which_file_too_few_molecules_are(source, tmp_path):
+    with Dataset(source) as dataset:
+        labelled = [replace(s, energy=0.0, forces=np.zeros((3, 3))) for s in dataset]
+    write_dataset(source, labelled, metadata={})
+    done = run_split(source, tmp_path / "data")
+    assert re.fullmatch(r".*in\.h5: \w+: no structure is left for it.*", str(done.exception))
+    assert not (tmp_path / "data").exists()

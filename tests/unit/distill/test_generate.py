@@ -7,7 +7,7 @@ import pytest
 
 from mlffd.distill.alone import LARGE_TEMPERATURES, TEMPERATURES
 from mlffd.distill.generate import POOL, Unit, generate_dataset, make, units_of
-from mlffd.distill.molecules import ELEMENTS, Molecule, parse_molecules
+from mlffd.distill.molecules import Molecule, parse_molecules
 from mlffd.distill.work import parts_folder
 from mlffd.errors import InputError
 from mlffd.structures.dataset import Dataset
@@ -45,14 +45,14 @@ def of(structures: list[Structure], molecule: str) -> list[Structure]:
     return [s for s in structures if molecules_of(s) == (molecule,) and not s.is_periodic]
 
 
-def test_units_are_molecules_then_pools_of_each_once_then_atoms():
+def test_units_are_molecules_then_pools_of_each_once():
     molecules = [*many(9), Molecule("C", "big", "large")]
     units = units_of(molecules, seed=0)
     assert [unit.molecules[0] for unit in units if unit.kind == "molecule"] == molecules
     pools = [unit.molecules for unit in units if unit.kind == "pool"]
     assert [len(pool) for pool in pools] == [POOL, POOL, 1]
     assert {m.name for pool in pools for m in pool} == {m.name for m in many(9)}
-    assert units[-1].kind == "atoms"
+    assert [unit.kind for unit in units] == ["molecule"] * 10 + ["pool"] * 3
 
 
 def test_another_seed_makes_other_pools():
@@ -96,9 +96,9 @@ def test_every_usual_molecule_has_a_cold_and_a_rattled_structure(generated):
         assert kinds & {"min", "relaxed"}
 
 
-def test_there_is_an_atom_of_every_element(generated):
+def test_there_is_an_atom_of_every_element_that_occurs_and_of_no_other(generated):
     atoms = [s for s in generated if kind_of(s) == "atom"]
-    assert [s.name for s in atoms] == [f"{symbol}/atom" for symbol in ELEMENTS]
+    assert [s.name for s in atoms] == [f"{symbol}/atom" for symbol in ("H", "C", "N", "O", "F")]
     assert all(len(s) == 1 for s in atoms)
 
 
@@ -151,10 +151,18 @@ def test_it_goes_on_where_it_was_and_writes_the_same(packages, tmp_path):
         assert first.metadata["seed"] == 0
 
 
-def test_a_smiles_that_is_none_is_named(packages, tmp_path):
-    broken = [Molecule("C1CC", "broken", "x")]
+def test_a_bad_molecule_at_the_end_of_the_list_is_named_before_anything_is_made(packages, tmp_path):
+    listed = [*FEW, Molecule("C1CC", "broken", "x")]
     with pytest.raises(InputError, match="broken: RDKit cannot read the SMILES 'C1CC'"):
-        generate_dataset(broken, tmp_path / "broken.h5", seed=0, jobs=1)
+        generate_dataset(listed, tmp_path / "broken.h5", seed=0, jobs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(InputError, match=r"target: .*: a folder, expected a file to write"):
+        generate_dataset(FEW, tmp_path, seed=0)
+    with pytest.raises(InputError, match=r"target: .*absent.* does not exist"):
+        generate_dataset(FEW, tmp_path / "absent" / "few.h5", seed=0)
 
 
 def test_a_tiny_molecule_is_sampled_on_the_surface_of_the_teacher(packages):

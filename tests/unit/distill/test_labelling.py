@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -111,7 +112,35 @@ def test_if_nothing_can_be_labelled_nothing_is_written(tmp_path, source):
         InputError, match=r"no structure could be labelled; the first, 'odd': Arith"
     ):
         label_dataset(source, tmp_path / "target.h5", teacher="teacher_samples:moody", jobs=1)
-    assert not (tmp_path / "target.h5").exists()
+    # Nor anything kept that would make the next try tell the same.
+    assert [path.name for path in tmp_path.iterdir()] == ["source.h5"]
+
+
+def test_the_source_is_not_replaced(source):
+    before = source.read_bytes()
+    with pytest.raises(InputError, match=r"source\.h5: is the source itself"):
+        label_dataset(source, source.parent / "." / source.name, teacher=TOY)
+    assert source.read_bytes() == before
+
+
+def test_no_structures_are_nothing_to_label(source, tmp_path):
+    with h5py.File(source, "r+") as file:
+        for key in list(file["structures"]):
+            column = file["structures"][key]
+            empty = column[:1] * 0 if key == "atomic_numbers_splits" else column[:0]
+            del file["structures"][key]
+            file["structures"][key] = empty
+    with pytest.raises(InputError, match=r"source\.h5: no structures to label"):
+        label_dataset(source, tmp_path / "target.h5", teacher=TOY)
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_anything_is_labelled(source, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"target: .*folder: a folder, expected a file to write"):
+        label_dataset(source, tmp_path / "folder", teacher=TOY)
+    with pytest.raises(InputError, match=r"target: .*absent.* does not exist"):
+        label_dataset(source, tmp_path / "absent" / "target.h5", teacher=TOY)
+    assert {path.name for path in tmp_path.iterdir()} == {"source.h5", "folder"}
 
 
 def test_a_teacher_that_is_none_is_refused_before_anything_is_written(tmp_path, source):

@@ -8,9 +8,8 @@ import pytest
 from training_samples import CELLS, TRAIN, VALIDATION, short, spring_cluster
 
 from mlffd.checkpoints import load_checkpoint, read_checkpoint
-from mlffd.distill.evaluation import evaluate
 from mlffd.distill.run_folder import RunFolder
-from mlffd.distill.shipping import distill_checkpoint, find_data
+from mlffd.distill.shipping import distill_checkpoint, evaluate, find_data
 from mlffd.errors import InputError
 from mlffd.structures.composition import compositions
 from mlffd.structures.dataset import Dataset, write_dataset

@@ -6,12 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_samples import CELLS, REFERENCES, TRAIN, VALIDATION, short, spring_cluster
+from training_samples import (
+    CELLS,
+    REFERENCES,
+    TRAIN,
+    VALIDATION,
+    lone_atom,
+    short,
+    spring_cluster,
+)
 
-from mlffd.distill.evaluation import evaluate
+import mlffd.distill.train as train_module
+from mlffd.distill import compiled_step
+from mlffd.distill.compiled_step import CompiledStep
 from mlffd.distill.objective import score
 from mlffd.distill.recipe import SIZES
+from mlffd.distill.shipping import evaluate
 from mlffd.distill.train import set_reference_energies, train_student
+from mlffd.distill.trainer import Hardware
 from mlffd.errors import InputError
 from mlffd.students import build
 
@@ -38,7 +50,7 @@ def test_training_learns():
     untrained = build("StudentForceField", SIZES["ultra_tiny"])
     set_reference_energies(untrained, TRAIN)
     before = evaluate(untrained, VALIDATION)
-    trained = train_student(TRAIN, VALIDATION, size="ultra_tiny", recipe=short(epochs=30))
+    trained = train_student(TRAIN, VALIDATION, size="ultra_tiny", recipe=short(epochs=50))
     after = evaluate(trained.student, VALIDATION)
     assert after["forces_rmse"] < 0.5 * before["forces_rmse"]
     assert trained.history[-1].loss < 0.5 * trained.history[0].loss
@@ -119,6 +131,55 @@ def test_a_stress_label_changes_what_is_learnt():
         for c in (CELLS, others)
     )
     assert not torch.equal(first.embedding.weight, second.embedding.weight)
+
+
+@pytest.fixture
+def _nothing_compiled(monkeypatch) -> None:
+    """The compiled step without tracing and compiling, which take minutes."""
+    monkeypatch.setattr(compiled_step, "make_fx", lambda function, **_: lambda *example: function)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+
+@pytest.mark.usefixtures("_lightning", "_nothing_compiled")
+def test_compiled_steps_among_others_give_the_same_weights(monkeypatch):
+    """Cells take the other way."""
+    taken = []
+    original = CompiledStep.__call__
+    monkeypatch.setattr(
+        CompiledStep, "__call__", lambda self, batch: taken.append(batch) or original(self, batch)
+    )
+    eager, compiled = (
+        train_student(TRAIN + CELLS, VALIDATION, size="ultra_tiny", recipe=short(compiled=compiled))
+        for compiled in (False, True)
+    )
+    assert len(taken) == 2 * 3  # of two epochs of four steps
+    assert not any(batch.periodic for batch in taken)
+    for key, value in eager.student.state_dict().items():
+        torch.testing.assert_close(compiled.student.state_dict()[key], value, atol=1e-6, rtol=1e-5)
+    losses = [[epoch.loss for epoch in trained.history] for trained in (eager, compiled)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.usefixtures("_lightning", "_nothing_compiled")
+@pytest.mark.parametrize(
+    "train", [CELLS, [TRAIN[0]], [lone_atom(1), lone_atom(8)]], ids=["cells", "one", "atoms"]
+)
+def test_what_no_graph_can_be_made_of_is_refused(train):
+    with pytest.raises(InputError, match="--compile needs steps with several molecules"):
+        train_student(train, train, size="ultra_tiny", recipe=short(compiled=True))
+
+
+@pytest.mark.usefixtures("_lightning")
+def test_compiling_is_refused_with_several_devices_before_any_starts(monkeypatch):
+    monkeypatch.setattr(train_module, "fit", lambda *_, **__: pytest.fail("started"))
+    with pytest.raises(InputError, match="--compile works on one device only, found --devices 2"):
+        train_student(
+            TRAIN,
+            VALIDATION,
+            size="ultra_tiny",
+            recipe=short(compiled=True),
+            hardware=Hardware(devices=2),
+        )
 
 
 @pytest.mark.usefixtures("_lightning")

@@ -173,3 +173,19 @@ def test_parts_are_removed_when_the_target_is_complete(tmp_path):
     run(tmp_path / "target")
     remove_parts(tmp_path / "target")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_that_a_kill_left_while_they_were_removed_are_not_taken_for_others(
+    tmp_path, monkeypatch
+):
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    target = tmp_path / "target"
+    run(target)
+    monkeypatch.setattr(Path, "unlink", kill)
+    with pytest.raises(KeyboardInterrupt):
+        remove_parts(target)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="made with seed 0, not 1"):
+        run(target, seed=1)

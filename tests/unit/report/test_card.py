@@ -13,8 +13,9 @@ from mlffd.golden.breakdown import break_down
 from mlffd.golden.records import Predictions
 from mlffd.golden.residuals import residuals
 from mlffd.report.card import card_problems, model_card
-from mlffd.report.limits import known_limits, training_sizes
+from mlffd.report.limits import known_limits
 from mlffd.report.markdown import code, plain_text, table
+from mlffd.report.training import TrainingStatement
 from mlffd.structures.structure import Structure
 from mlffd.students import build
 
@@ -77,6 +78,11 @@ PHYSICS = [
 @pytest.fixture(scope="module")
 def checkpoint(make_checkpoint):
     return make_checkpoint()
+
+
+def limits_of(checkpoint, measured, physics=()):
+    training = TrainingStatement.model_validate(checkpoint.training)
+    return "\n".join(known_limits(checkpoint, training, measured, physics))
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +169,15 @@ def test_a_card_of_other_weights_or_data_is_noticed(text, checkpoint, make_check
 
 
 def test_the_worst_element_is_the_one_that_errs(checkpoint):
-    limits = "\n".join(known_limits(checkpoint, accuracy(worst="H"), []))
+    limits = limits_of(checkpoint, accuracy(worst="H"))
 
     assert "Worst on atoms of H" in limits
     assert "Worst on atoms of C" not in limits
 
 
 def test_few_molecules_are_a_limit(checkpoint):
-    many = "\n".join(known_limits(checkpoint, accuracy(), []))
-    few = "\n".join(known_limits(checkpoint, accuracy(count=5), []))
+    many = limits_of(checkpoint, accuracy())
+    few = limits_of(checkpoint, accuracy(count=5))
 
     assert "Few data" not in many
     assert "too few molecules with H, C to give" in few
@@ -180,12 +186,7 @@ def test_few_molecules_are_a_limit(checkpoint):
 def test_a_known_defect_is_a_limit_even_if_it_passes(checkpoint):
     known = Evidence(Verdict.PASS, "known defect", check="smooth_at_cutoff", noteworthy=True)
 
-    assert any("smooth_at_cutoff: pass" in k for k in known_limits(checkpoint, accuracy(), [known]))
-
-
-@pytest.mark.parametrize("training", [{}, {"data": 3}, {"data": {"train": {"compositions": []}}}])
-def test_sizes_that_nobody_states_are_unknown(training):
-    assert training_sizes(training) is None
+    assert "smooth_at_cutoff: pass" in limits_of(checkpoint, accuracy(), [known])
 
 
 def test_text_of_others_is_only_text():

@@ -131,6 +131,15 @@ def test_numbers_that_are_none_are_shown(measured):
     assert f"forces_max: {measured} (limit 1)" in text
 
 
+@pytest.mark.parametrize(
+    ("measured", "shown"), [(1234.0, "1,234"), (1.2345, "1.23"), (1e200, "1e+200")]
+)
+def test_counts_are_shown_in_full_and_measurements_to_three_digits(measured, shown):
+    text = printed([make(Verdict.FAIL, Criterion("forces_max", measured, 1.0))])
+
+    assert f"forces_max: {shown} (limit 1)" in text
+
+
 def test_colours_only_where_there_are_colours():
     evidence = [make(Verdict.FAIL, OVER)]
 

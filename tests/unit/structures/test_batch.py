@@ -1,11 +1,14 @@
 """Batches: structures side by side that never see each other."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
+import mlffd.structures.batch
 from mlffd.structures.batch import collate, in_chunks
-from mlffd.structures.neighbours import find_neighbours
+from mlffd.structures.neighbours import Neighbours, find_neighbours
 from mlffd.structures.structure import Structure
 
 CUTOFF = 3.0
@@ -78,7 +81,80 @@ def test_without_periodic_boundaries_there_are_no_shifts():
 
 def test_a_batch_moves_with_all_of_its_tensors():
     moved = collate(ALL, CUTOFF).to("meta")
-    assert {tensor.device.type for tensor in vars(moved).values()} == {"meta"}
+    tensors = [value for value in vars(moved).values() if torch.is_tensor(value)]
+    assert len(tensors) == 8
+    assert all(tensor.is_meta for tensor in tensors)
+
+
+def test_a_half_list_stays_one_on_another_device():
+    assert collate(ALL, CUTOFF, half_list=True).to("meta").half_list
+    assert not collate(ALL, CUTOFF).to("meta").half_list
+
+
+#: The cutoff reaches several cells far; atoms are neighbours of their own images.
+SKEWED = Structure(
+    [14, 14],
+    [[0.1, 0.2, 0.3], [7.0, -1.1, 0.9]],
+    cell=[[2.0, 0, 0], [1.3, 2.1, 0], [-0.7, 0.9, 2.2]],
+    pbc=[True] * 3,
+)
+#: Their own images lie along y and z, but not along x.
+WIRES = Structure([6], [[0, 0, 0]], cell=np.diag([9.0, 2.0, 1.7]), pbc=[False, True, True])
+
+
+def ends_and_vectors(batch) -> Counter:
+    """Edges as plain values, opposite ones exactly opposite; no edge may come twice."""
+    rounded = np.round(batch.vectors().numpy(), 9) + 0.0  # no -0.0
+    return Counter(zip(*batch.edge_index.tolist(), *rounded.T.tolist(), strict=True))
+
+
+def opposite(edges: Counter) -> Counter:
+    return Counter({(i, j, *(0.0 - x for x in r)): n for (j, i, *r), n in edges.items()})
+
+
+def halves_make_the_whole(structures) -> bool:
+    half = ends_and_vectors(collate(structures, CUTOFF, half_list=True))
+    return half + opposite(half) == ends_and_vectors(collate(structures, CUTOFF))
+
+
+@pytest.mark.parametrize(
+    "structures", [[MOLECULE], [CRYSTAL], [SKEWED], [SLAB], [WIRES], [ALONE], [*ALL, SKEWED, WIRES]]
+)
+def test_a_half_list_keeps_each_opposite_pair_of_edges_exactly_once(structures):
+    assert halves_make_the_whole(structures)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda source, destination, shifts: source >= destination,
+        lambda source, destination, shifts: source > destination,
+        lambda source, destination, shifts: (
+            (source > destination) | ((source == destination) & (shifts[:, 0] > 0))
+        ),
+    ],
+    ids=["images come twice", "images are forgotten", "images along y are forgotten"],
+)
+def test_wrong_halves_would_be_noticed(monkeypatch, fault):
+    def half(neighbours: Neighbours) -> Neighbours:
+        kept = fault(*neighbours.edge_index, neighbours.shifts)
+        return Neighbours(neighbours.edge_index[:, kept], neighbours.shifts[kept])
+
+    monkeypatch.setattr(mlffd.structures.batch, "_half", half)
+    assert halves_make_the_whole([MOLECULE])
+    assert not halves_make_the_whole([SKEWED])
+    assert not halves_make_the_whole([WIRES])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_opposite_shifts_of_any_cell_are_opposite_bit_for_bit(seed):
+    """Which of two images is kept rests on that."""
+    rng = np.random.default_rng(seed)
+    cell = rng.uniform(1.5, 2.5) * np.eye(3) + rng.normal(scale=0.3, size=(3, 3))
+    structure = Structure([1], [[0, 0, 0]], cell=cell, pbc=[True] * 3)
+    shifts = {tuple(shift) for shift in find_neighbours(structure, 5.0).shifts + 0.0}
+    assert len(shifts) > 20
+    assert {tuple(0.0 - np.array(shift)) for shift in shifts} == shifts
 
 
 def test_an_empty_batch_is_refused():

@@ -73,8 +73,8 @@ def test_it_loads_with_all_of_its_parameters(subject, name):
 def test_it_predicts_what_its_own_implementation_does(subject, name, reference, rattled):
     for structure, found in zip(rattled, predict(subject.potential, rattled), strict=True):
         expected = reference[structure.name][name]
-        assert found.energy == pytest.approx(expected["energy64"][()], rel=0, abs=1e-6)
-        np.testing.assert_allclose(found.forces, expected["forces64"][()], rtol=0, atol=1e-5)
+        assert found.energy == pytest.approx(expected["energy64"][()], rel=0, abs=1e-9)
+        np.testing.assert_allclose(found.forces, expected["forces64"][()], rtol=0, atol=1e-10)
 
 
 def test_the_published_accuracy_is_that_of_one_molecule(upstream):

@@ -107,7 +107,9 @@ def test_another_recipe_is_not_taken_up(tmp_path):
     folder = tmp_path / "student.run"
     with pytest.raises(UnfinishedError):
         train(RunFolder(folder, max_minutes=0.0))
-    with pytest.raises(InputError, match=r"learning_rate was 0\.005, now it is 0\.001"):
+    with pytest.raises(
+        InputError, match=rf"learning_rate was {RECIPE.learning_rate}, now it is 0\.001"
+    ):
         train_student(
             TRAIN + CELLS,
             VALIDATION,

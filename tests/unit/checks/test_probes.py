@@ -35,6 +35,17 @@ def test_probe_molecules_together_hold_every_element():
     assert frozenset(np.concatenate([s.numbers for s in found]).tolist()) == probes.ELEMENTS
 
 
+def test_molecules_at_rest_together_hold_every_element_and_are_whole():
+    found = probes.minima(probes.ELEMENTS)
+    assert frozenset(np.concatenate([s.numbers for s in found]).tolist()) == probes.ELEMENTS
+    assert len(found) == 3
+    assert all(0.9 < closest(s) < 1.2 for s in found)  # a bond to hydrogen
+    assert probes.minima(elements("C", "O")) == []
+    assert [s.name for s in probes.minima(elements("H", "C", "N", "O", "S"))] == [
+        "methanesulfonamide"
+    ]
+
+
 def test_periodic_probes_hold_what_breaks_careless_codes():
     crystals = probes.crystals(probes.ELEMENTS)
     assert any(not c.pbc.all() for c in crystals)

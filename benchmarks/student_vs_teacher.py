@@ -85,10 +85,10 @@ On one thread of {processor}, {date}: {versions}.
 ```
 
 The molecules are those of these names in `molecules.smi`, each a conformer of RDKit; structures
-that share a call are rattled by 0.05 Å. The teacher is what `mlffd data label` uses: through tblite, with a
-fresh calculator for each structure, so that it starts from nothing, as labels do. Students are in
-eager PyTorch and float32. Their neighbour lists are part of the time, and so is taking the result
-apart into structures.
+that share a call are rattled by 0.05 Å. The teacher is what `mlffd data label` uses: through
+tblite, with a fresh calculator for each structure, so that it starts from nothing, as labels do.
+Students are in eager PyTorch and float32. Their neighbour lists are part of the time, and so is
+taking the result apart into structures.
 
 In each of {rounds} rounds all of them take a turn, every other round in the opposite order: what
 else the machine does meets all alike. A turn is at least {sample:g} s of calls, and its time that

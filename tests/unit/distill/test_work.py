@@ -16,12 +16,15 @@ from mlffd.errors import InputError
 
 #: Runs in a process of its own, which the tests kill.
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 import work_samples
 from mlffd.distill.work import run_units
 
 if __name__ == "__main__":
+    # A shell may have started the tests in the background, where interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     worker, count, target = getattr(work_samples, sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     run_units(worker, int, count, target=target, settings={"seed": 0}, jobs=2, on_done=print)
 """

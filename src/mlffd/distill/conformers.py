@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from mlffd.distill.molecules import Molecule
-from mlffd.distill.optional import import_optional
 from mlffd.errors import InputError
+from mlffd.optional import import_optional
 from mlffd.structures.structure import FloatArray
 
 #: Up to so many atoms molecules move on the teacher's own surface: it costs little there, and
@@ -71,7 +71,9 @@ class Conformers:
 
 def gfn2_surface() -> Calculator:
     """GFN2-xTB for sampling: of tblite's usual accuracy, and warm from the step before."""
-    calculator: Calculator = import_optional("tblite.ase").TBLite(method="GFN2-xTB", verbosity=0)
+    calculator: Calculator = import_optional("tblite.ase", extra="label").TBLite(
+        method="GFN2-xTB", verbosity=0
+    )
     return calculator
 
 
@@ -108,7 +110,7 @@ def embed(molecule: Molecule, rng: np.random.Generator, *, most: int = 3) -> Con
         InputError: RDKit or tblite is missing, RDKit cannot embed the molecule, or see
             `numbers_of`.
     """
-    force_fields = import_optional("rdkit.Chem.rdForceFieldHelpers")
+    force_fields = import_optional("rdkit.Chem.rdForceFieldHelpers", extra="label")
     made = _with_hydrogens(molecule)
     count = min(most, 1 + sum(made.GetNumAtoms() > limit for limit in FEW_CONFORMERS))
     identifiers = _embed(made, molecule, count, seed=int(rng.integers(2**31 - 1)))
@@ -136,7 +138,7 @@ def embed(molecule: Molecule, rng: np.random.Generator, *, most: int = 3) -> Con
 
 
 def _with_hydrogens(molecule: Molecule) -> Any:  # noqa: ANN401 - RDKit's
-    chem = import_optional("rdkit.Chem")
+    chem = import_optional("rdkit.Chem", extra="label")
     with _silence():
         parsed = chem.MolFromSmiles(molecule.smiles)
     if parsed is None:
@@ -159,7 +161,7 @@ def _numbers(made: Any) -> NDArray[np.int64]:  # noqa: ANN401 - RDKit's
 
 def _embed(made: Any, molecule: Molecule, count: int, seed: int) -> Sequence[int]:  # noqa: ANN401
     """Give an RDKit molecule conformers; their identifiers."""
-    geometry = import_optional("rdkit.Chem.rdDistGeom")
+    geometry = import_optional("rdkit.Chem.rdDistGeom", extra="label")
     for from_anywhere in (False, True):  # slower, but rarely fails
         settings = geometry.ETKDGv3()
         settings.randomSeed = seed
@@ -174,7 +176,7 @@ def _embed(made: Any, molecule: Molecule, count: int, seed: int) -> Sequence[int
 
 def _silence() -> Any:  # noqa: ANN401 - RDKit's
     """RDKit writes to the terminal what it also returns, and warns of atoms it has no type for."""
-    return import_optional("rdkit.rdBase").BlockLogs()
+    return import_optional("rdkit.rdBase", extra="label").BlockLogs()
 
 
 class _Mmff:
@@ -200,7 +202,7 @@ class MmffCalculator(Calculator):
 
     def __init__(self, made: Any, properties: Any) -> None:  # noqa: ANN401 - RDKit's
         super().__init__()  # type: ignore[no-untyped-call]
-        helpers = import_optional("rdkit.Chem.rdForceFieldHelpers")
+        helpers = import_optional("rdkit.Chem.rdForceFieldHelpers", extra="label")
         self._field = helpers.MMFFGetMoleculeForceField(made, properties)
         self._field.Initialize()
 

@@ -19,11 +19,11 @@ from mlffd.distill.alone import LARGE, alone
 from mlffd.distill.company import in_company
 from mlffd.distill.conformers import numbers_of
 from mlffd.distill.molecules import Molecule
-from mlffd.distill.optional import import_optional
 from mlffd.distill.parts import Part, read_part, write_part
 from mlffd.distill.work import remove_parts, run_units
 from mlffd.environment import command_line
 from mlffd.files import require_writable
+from mlffd.optional import import_optional
 from mlffd.structures.hdf5_schema import Metadata
 from mlffd.structures.naming import kind_of
 from mlffd.structures.structure import Structure
@@ -83,7 +83,7 @@ def generate_dataset(
 
     require_writable(target, "target")
     for module in ("rdkit.Chem", "tblite.ase"):
-        import_optional(module)
+        import_optional(module, extra="label")
     # All are read now: a mistake in the list costs nothing yet.
     elements = {int(z) for molecule in molecules for z in np.unique(numbers_of(molecule))}
     units = units_of(molecules, seed)

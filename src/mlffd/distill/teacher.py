@@ -11,8 +11,8 @@ from typing import cast
 
 from ase.calculators.calculator import BaseCalculator, Calculator
 
-from mlffd.distill.optional import import_optional
 from mlffd.errors import InputError
+from mlffd.optional import import_optional
 from mlffd.structures.hdf5_schema import Metadata
 
 #: Makes a calculator of ASE.
@@ -31,7 +31,9 @@ def gfn2() -> Calculator:
     Raises:
         InputError: tblite is missing.
     """
-    made = import_optional("tblite.ase").TBLite(method="GFN2-xTB", accuracy=ACCURACY, verbosity=0)
+    made = import_optional("tblite.ase", extra="label").TBLite(
+        method="GFN2-xTB", accuracy=ACCURACY, verbosity=0
+    )
     return cast(Calculator, made)
 
 

@@ -9,11 +9,11 @@ from ase.data import chemical_symbols
 
 from mlffd.distill.batches import LabelledGraphs
 from mlffd.distill.history import Epoch
-from mlffd.distill.optional import import_optional
 from mlffd.distill.recipe import SIZES, Recipe, require_size
 from mlffd.distill.run_folder import RunFolder
 from mlffd.distill.trainer import Hardware, fit
 from mlffd.errors import InputError
+from mlffd.optional import import_optional
 from mlffd.structures.structure import Structure
 from mlffd.students import Student, build
 

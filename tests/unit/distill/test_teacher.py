@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from teacher_samples import lennard_jones
 
-from mlffd.distill.optional import import_optional
 from mlffd.distill.teacher import DEFAULT, describe_teacher, load_teacher
 from mlffd.errors import InputError
+from mlffd.optional import import_optional
 
 
 def test_a_teacher_is_loaded_by_its_name():
@@ -70,7 +70,7 @@ def test_the_default_teacher_without_tblite_says_what_to_install(monkeypatch):
 def test_a_missing_extra_is_answered_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tblite.interface", None)
     with pytest.raises(InputError, match=r"tblite is not installed.*mlffd\[label\]"):
-        import_optional("tblite.interface")
+        import_optional("tblite.interface", extra="label")
 
 
 def test_the_default_teacher_is_new_each_time():

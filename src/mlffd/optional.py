@@ -1,4 +1,4 @@
-"""Packages that only labelling, generating and training need."""
+"""Packages that only some commands need: the extras of mlffd."""
 
 import importlib
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from mlffd.errors import InputError
 
 
-def import_optional(module: str, *, extra: str = "label") -> Any:  # noqa: ANN401 - a module without types
+def import_optional(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module without types
     """Import a module of an extra of mlffd when it is first needed.
 
     Raises:

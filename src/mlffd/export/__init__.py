@@ -1,0 +1,1 @@
+"""Students in formats that run without mlffd; one module per format."""

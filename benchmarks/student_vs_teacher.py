@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from mlffd.checkpoints import read_checkpoint
-from mlffd.checks.probes import rattled
 from mlffd.distill.conformers import embed
 from mlffd.distill.labels import label
 from mlffd.distill.molecules import load_molecules
@@ -36,6 +35,7 @@ from mlffd.report.json_report import write_document
 from mlffd.report.markdown import code, plain_text, table
 from mlffd.runtimes.loading import load_potential
 from mlffd.runtimes.potential import Potential, predict
+from mlffd.structures.probes import rattled
 from mlffd.structures.structure import Structure
 
 TEACHER = "GFN2-xTB"
@@ -217,15 +217,15 @@ def page(
 
 
 def _ratio_cell(median: float, low: float, high: float) -> str:
-    return f"{_number(median)} [{_number(low)}, {_number(high)}]"
+    return f"{number(median)} [{number(low)}, {number(high)}]"
 
 
 def _time_cell(milliseconds: Samples) -> str:
     low, median, high = np.percentile(milliseconds, (25, 50, 75))
-    return f"{_number(median)} [{_number(low)}, {_number(high)}]"
+    return f"{number(median)} [{number(low)}, {number(high)}]"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits, or all before the point."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
@@ -236,10 +236,10 @@ def describe() -> dict[str, Any]:
     teacher = describe_teacher(DEFAULT)
     environment["versions"][teacher["program"]] = teacher["version"]
     command = f"OMP_NUM_THREADS=1 python benchmarks/{command_line()}"
-    return {**environment, "processor": _processor(), "date": now(), "command": command}
+    return {**environment, "processor": processor(), "date": now(), "command": command}
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its model, where the system tells."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []

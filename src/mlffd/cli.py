@@ -12,15 +12,16 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from mlffd import __version__
 from mlffd.distill.commands import distill
 from mlffd.distill.data_commands import generate, label, split
-from mlffd.errors import InputError
+from mlffd.errors import InputError, MlffdError
 from mlffd.files import require_writable
 from mlffd.report.commands import Config, Device, accuracy, card, compare
 from mlffd.report.console import output, status
+from mlffd.report.export_commands import export
 from mlffd.report.text import printable
 
 if TYPE_CHECKING:
     from mlffd.checks.cases import Case
-    from mlffd.checks.subjects import Subject
+    from mlffd.checks.subjects import GoldenSubject
     from mlffd.golden.proposals import Proposal
 
 # Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
@@ -38,14 +39,14 @@ app.add_typer(data_app, name="data")
 
 
 def main() -> NoReturn:
-    """Run the command; bad input becomes one line on standard error and exit code 2."""
+    """Run the command; what is refused becomes one line on standard error and its exit code."""
     try:
         app()
-    except InputError as error:
+    except MlffdError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
             printable(f"mlffd: error: {error}"), markup=False, style="red"
         )
-        raise SystemExit(2) from None
+        raise SystemExit(error.exit_code) from None
     except Exception:  # exit code 1, Python's own, would say that a student got worse
         traceback.print_exc()
         raise SystemExit(3) from None
@@ -71,7 +72,9 @@ def _root(
 def check(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(help="Names in the settings, checkpoints or data sets [default: all]"),
+        typer.Argument(
+            help="Names in the settings, checkpoints, data sets or artifacts [default: all]"
+        ),
     ] = None,
     *,
     config: Config = None,
@@ -83,9 +86,13 @@ def check(
         str | None,
         typer.Option(help="Elements that students are to serve, such as H,C,N,O"),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="The checkpoint that artifacts given by path were exported from"),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the run as JSON")] = None,
 ) -> None:
-    """Check students and data sets.
+    """Check students, data sets and artifacts.
 
     Exit code 0: all passed; 1: a regression; 2: bad usage or input; 3: inconclusive or invalid.
     """
@@ -101,7 +108,11 @@ def check(
         available_device(device)
         settings = load_settings_for(config, needed=not subjects)
         chosen = named_subjects(
-            subjects or [], settings, device=device, elements=_parse_elements(elements)
+            subjects or [],
+            settings,
+            device=device,
+            elements=_parse_elements(elements),
+            reference=reference,
         )
         cases, omissions = plan(chosen, only or [])
     errors = Console(stderr=True)
@@ -172,17 +183,19 @@ def golden_accept(
 
 def _review(
     names: list[str] | None, config: Path | None, device: str, proposed: Path | None = None
-) -> "list[tuple[Subject, Proposal]]":
+) -> "list[tuple[GoldenSubject, Proposal]]":
     """Print what would change; the subjects with the proposals that change something."""
     from mlffd.checks.cases import named_subjects
     from mlffd.checks.proposing import changes, propose, refuse_mismatch
     from mlffd.checks.run import load_settings_for
+    from mlffd.checks.subjects import GoldenSubject
     from mlffd.golden.proposals import read_proposals
     from mlffd.runtimes.eager import available_device
 
     available_device(device)
     settings = load_settings_for(config, needed=True)
-    subjects = [s for s in named_subjects(names or [], settings, device=device) if s.golden_path]
+    chosen = named_subjects(names or [], settings, device=device)
+    subjects = [s for s in chosen if isinstance(s, GoldenSubject) and s.golden_path]
     if not subjects:
         raise InputError("no student and no data set of the settings has a golden")
     ready = None if proposed is None else {p.record.subject: p for p in read_proposals(proposed)}
@@ -247,6 +260,7 @@ app.command()(distill)
 app.command()(accuracy)
 app.command()(compare)
 app.command()(card)
+app.command()(export)
 
 
 def _parse_elements(text: str | None) -> frozenset[int] | None:

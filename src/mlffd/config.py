@@ -20,18 +20,14 @@ from pydantic import (
 )
 
 from mlffd.errors import InputError
+from mlffd.export_settings import BudgetSettings, ExportSettings
+from mlffd.setting_values import FilePath, Limit, Picoseconds
 
 
 def _known_symbol(symbol: str) -> str:
     if symbol not in atomic_numbers or symbol == "X":
         raise ValueError("expected a chemical symbol")
     return symbol
-
-
-def _possible_path(path: Path) -> Path:
-    if "\0" in str(path):  # every later use of it would raise a ValueError
-        raise ValueError("expected a path")
-    return path
 
 
 def _record_path(path: Path) -> Path:
@@ -41,13 +37,8 @@ def _record_path(path: Path) -> Path:
 
 
 Element = Annotated[str, AfterValidator(_known_symbol)]
-FilePath = Annotated[Path, AfterValidator(_possible_path)]
 RecordPath = Annotated[FilePath, AfterValidator(_record_path)]
 
-#: TOML knows inf and nan: either would be a limit that nothing exceeds.
-Limit = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-#: Shorter runs show no drift, longer ones do not end while somebody waits.
-Picoseconds = Annotated[float, Field(ge=0.05, le=1000, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(gt=0, strict=True)]
 
 #: Which form a value has decides what it is held against, so that an error is about that form.
@@ -85,12 +76,15 @@ class KnownDefect(_Strict):
 
 
 class _SubjectSettings(_Strict):
-    golden: RecordPath | None = None
     limits: dict[str, dict[str, Limit]] = {}
     known_defects: dict[str, KnownDefect] = {}
 
 
-class StudentSettings(_SubjectSettings):
+class _GoldenSettings(_SubjectSettings):
+    golden: RecordPath | None = None
+
+
+class StudentSettings(_GoldenSettings):
     """A student under regression.
 
     Attributes:
@@ -111,7 +105,7 @@ class StudentSettings(_SubjectSettings):
     nve_picoseconds: Picoseconds = 0.5
 
 
-class DatasetSettings(_SubjectSettings):
+class DatasetSettings(_GoldenSettings):
     """A labelled data set under regression.
 
     Attributes:
@@ -124,17 +118,35 @@ class DatasetSettings(_SubjectSettings):
     path: FilePath
 
 
+class ArtifactSettings(_SubjectSettings):
+    """An exported file under regression; its manifest is beside it.
+
+    Attributes:
+        path: of the file.
+        reference: the checkpoint that it is to mean the same as.
+        limits: overrides, by check and criterion.
+        known_defects: by check.
+    """
+
+    path: FilePath
+    reference: FilePath
+
+
 class Settings(_Strict):
     """Everything that ``mlffd.toml`` can say.
 
     Attributes:
         students: by name.
         datasets: by name.
+        artifacts: exported files under regression, by name.
+        exports: what `mlffd export --all` makes of every student.
         strict: a significant improvement fails until its golden is accepted.
     """
 
     students: dict[str, StudentSettings] = {}
     datasets: dict[str, DatasetSettings] = {}
+    artifacts: dict[str, ArtifactSettings] = {}
+    exports: ExportSettings = ExportSettings()
     strict: StrictBool = False
     _source: Path | None = PrivateAttr(None)
 
@@ -164,14 +176,7 @@ def load_settings(path: Path) -> Settings:
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
         raise InputError(f"{path}: {problems}") from error
-    for kind, names in (("students", settings.students), ("datasets", settings.datasets)):
-        if any(not name.strip() for name in names):
-            raise InputError(f"{path}: {kind}: expected names that are not empty")
-    if shared := sorted(settings.students.keys() & settings.datasets.keys()):
-        # Names are how subjects are chosen and reported.
-        raise InputError(
-            f"{path}: students.{shared[0]} and datasets.{shared[0]}: expected different names"
-        )
+    _refuse_unclear_names(settings, path)
     for name, student in settings.students.items():
         if student.dataset is not None and student.dataset not in settings.datasets:
             known = ", ".join(settings.datasets) or "none"
@@ -181,10 +186,30 @@ def load_settings(path: Path) -> Settings:
             )
         if student.golden is not None and student.dataset is None:
             raise InputError(f"{path}: students.{name}.golden: needs students.{name}.dataset too")
+    budgeted = settings.exports.budget.dataset
+    if budgeted is not None and budgeted not in settings.datasets:
+        known = ", ".join(settings.datasets) or "none"
+        raise InputError(
+            f"{path}: exports.budget.dataset: {budgeted!r} is not under [datasets] (there: {known})"
+        )
     resolved = _resolved(settings, path.resolve().parent)
     _refuse_shared_goldens(resolved, path)
     resolved._source = path.resolve()
     return resolved
+
+
+def _refuse_unclear_names(settings: Settings, path: Path) -> None:
+    """Names are how subjects are chosen and reported."""
+    kinds: dict[str, str] = {}
+    for kind in ("students", "datasets", "artifacts"):
+        for name in getattr(settings, kind):
+            if not name.strip():
+                raise InputError(f"{path}: {kind}: expected names that are not empty")
+            other = kinds.setdefault(name, kind)
+            if other != kind:
+                raise InputError(
+                    f"{path}: {other}.{name} and {kind}.{name}: expected different names"
+                )
 
 
 def _refuse_shared_goldens(settings: Settings, path: Path) -> None:
@@ -222,6 +247,10 @@ def _allowed(location: tuple[int | str, ...]) -> list[str]:
             model = StudentSettings
         case ("datasets", _, _):
             model = DatasetSettings
+        case ("artifacts", _, _):
+            model = ArtifactSettings
+        case ("exports", "budget", _):
+            model = BudgetSettings
         case _:
             model = KnownDefect
     return sorted(model.model_fields)
@@ -240,4 +269,16 @@ def _resolved(settings: Settings, folder: Path) -> Settings:
         )
         for name, d in settings.datasets.items()
     }
-    return settings.model_copy(update={"students": students, "datasets": datasets})
+    artifacts = {
+        name: a.model_copy(update={"path": folder / a.path, "reference": folder / a.reference})
+        for name, a in settings.artifacts.items()
+    }
+    exports = settings.exports.model_copy(update={"folder": folder / settings.exports.folder})
+    return settings.model_copy(
+        update={
+            "students": students,
+            "datasets": datasets,
+            "artifacts": artifacts,
+            "exports": exports,
+        }
+    )

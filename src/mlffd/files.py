@@ -58,7 +58,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with aside.open("rb+") as stream:
             os.fsync(stream.fileno())
         _rename(aside, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -89,10 +89,21 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
         if folder.exists():
             folder.rmdir()  # Windows renames onto no folder, not even an empty one
         _rename(aside, folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable. Windows cannot open a folder and does not need to."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_parent(path: Path, where: str) -> None:
@@ -112,14 +123,3 @@ def _rename(aside: Path, path: Path) -> None:
         aside.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be replaced: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable. Windows cannot open a folder and does not need to."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = pytest.StashKey[Path]()
 
-_CONCERNS = ("loading", "golden", "physics", "data")
+_CONCERNS = ("loading", "golden", "physics", "exports", "data")
 
 #: The check whose test also proposes its subject's golden: it has computed what that needs.
 _PROPOSING = ("matches_golden", "dataset_coverage")
@@ -106,8 +106,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"{n} ({_relative(s.checkpoint, config)})" for n, s in loaded.students.items()
     )
     datasets = ", ".join(f"{n} ({_relative(d.path, config)})" for n, d in loaded.datasets.items())
+    artifacts = ", ".join(f"{n} ({_relative(a.path, config)})" for n, a in loaded.artifacts.items())
     where = _relative(settings, config)
-    return [f"mlffd: {where}: students: {students or 'none'}; data sets: {datasets or 'none'}"]
+    header = f"mlffd: {where}: students: {students or 'none'}; data sets: {datasets or 'none'}"
+    return [f"{header}; artifacts: {artifacts}" if artifacts else header]
 
 
 def _relative(path: Path, config: pytest.Config) -> str:
@@ -222,9 +224,11 @@ def _run(item: pytest.Item, case: "Case") -> "Evidence":
 def _propose(item: pytest.Item, case: "Case") -> None:
     """Hand the controller what the golden would be; without one, `accept` sees it missing."""
     from mlffd.checks.proposing import propose
+    from mlffd.checks.subjects import GoldenSubject
     from mlffd.errors import InputError
     from mlffd.report.session import PROPOSAL
 
+    assert isinstance(case.subject, GoldenSubject)  # no other has a check in _PROPOSING
     try:
         item.user_properties.append((PROPOSAL, propose(case.subject).as_dict()))
     except InputError as error:

@@ -23,8 +23,8 @@ from planting import (
 from torch import Tensor
 
 from mlffd.checkpoints import load_checkpoint, save_checkpoint
-from mlffd.checks import probes
 from mlffd.checks.evidence import Verdict
+from mlffd.structures import probes
 from mlffd.structures.batch import Batch, collate
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import Structure

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mlffd.checkpoints.writing import save_checkpoint
-from mlffd.checks import probes
+from mlffd.structures import probes
 from mlffd.structures.dataset import write_dataset
 from mlffd.structures.structure import Structure
 from mlffd.students import Student, build

@@ -155,6 +155,10 @@ def test_the_header_names_what_is_under_test(project, pytester):
     result.stdout.fnmatch_lines(
         ["mlffd: mlffd.toml: students: small (small.pt); data sets: data (data.h5)"]
     )
+    with project.settings.open("a") as settings:
+        settings.write("[artifacts.exported]\npath = 'out/a.onnx'\nreference = 'small.pt'\n")
+    result = pytester.runpytest_inprocess("--collect-only")
+    result.stdout.fnmatch_lines(["*; data sets: data (data.h5); artifacts: exported (out/a.onnx)"])
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]])

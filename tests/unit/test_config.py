@@ -51,6 +51,12 @@ def test_everything_that_settings_can_say(path):
         [datasets.d]
         path = "data/d.h5"
         golden = "golden/d.json"
+
+        [artifacts.x]
+        path = "exports/a.onnx"
+        reference = "weights/a.pt"
+        limits.artifact_matches.forces = 1e-3
+        known_defects.artifact_dynamic_shapes = { reason = "old exporter", limit = 1 }
         """,
     )
     student = settings.students["a"]
@@ -61,6 +67,11 @@ def test_everything_that_settings_can_say(path):
     assert student.limits == {"rotation_equivariance": {"energy_rms": 1e-3}}
     assert student.known_defects["smooth_at_cutoff"].limit == 0.5
     assert student.known_defects["periodic_images"].limit == {"energy_max": 2.0}
+    artifact = settings.artifacts["x"]
+    assert artifact.path.name == "a.onnx"
+    assert artifact.reference.name == "a.pt"
+    assert artifact.limits == {"artifact_matches": {"forces": 1e-3}}
+    assert artifact.known_defects["artifact_dynamic_shapes"].limit == 1.0
 
 
 def test_what_is_not_said_has_a_default(path):
@@ -81,6 +92,9 @@ def test_relative_paths_are_relative_to_the_file(path, monkeypatch):
     dataset = "d"
     [datasets.d]
     path = "/data/d.h5"
+    [artifacts.x]
+    path = "exports/a.onnx"
+    reference = "weights/a.pt"
     """
     path.write_text(text, encoding="utf-8")
     monkeypatch.chdir("/")
@@ -90,6 +104,8 @@ def test_relative_paths_are_relative_to_the_file(path, monkeypatch):
     assert settings.students["a"].golden == folder / ".." / "a.json"
     assert settings.datasets["d"].path == Path("/data/d.h5")
     assert settings.datasets["d"].golden is None
+    assert settings.artifacts["x"].path == folder / "exports" / "a.onnx"
+    assert settings.artifacts["x"].reference == folder / "weights" / "a.pt"
 
 
 def test_settings_are_found_in_the_folder_or_the_nearest_above(tmp_path):
@@ -132,7 +148,7 @@ def test_what_is_no_text_is_refused(path):
 @pytest.mark.parametrize(
     ("text", "key", "allowed"),
     [
-        ("student = 1", "student", "datasets, strict, students"),
+        ("student = 1", "student", "artifacts, datasets, exports, strict, students"),
         (
             f"{STUDENT}path = 'a.pt'",
             "students.a.path",
@@ -143,6 +159,11 @@ def test_what_is_no_text_is_refused(path):
             "[datasets.d]\npath = 'd.h5'\nelements = ['H']",
             "datasets.d.elements",
             "golden, known_defects, limits, path",
+        ),
+        (
+            "[artifacts.x]\npath = 'a.onnx'\nreference = 'a.pt'\ngolden = 'a.json'",
+            "artifacts.x.golden",
+            "known_defects, limits, path, reference",
         ),
         (
             f"{STUDENT}{DEFECT}reason = 'r'\nlimit = 1\nuntil = 2",
@@ -165,6 +186,7 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(path, text, key, al
         ("[students.a]", "students.a.checkpoint: missing"),
         ("[students.a]\ncheckpoint = 5", "students.a.checkpoint: expected a path (found 5)"),
         ("[datasets.d]", "datasets.d.path: missing"),
+        ("[artifacts.x]\npath = 'a.onnx'", "artifacts.x.reference: missing"),
         (f"{STUDENT}elements = 'H'", "students.a.elements: expected a list (found 'H')"),
         (
             f"{STUDENT}elements = ['H', 'h']",
@@ -221,6 +243,10 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(path, text, key, al
         ("[students.' ']\ncheckpoint = 'a.pt'", "students: expected names that are not empty"),
         ("[datasets.'']\npath = 'd.h5'", "datasets: expected names that are not empty"),
         (
+            "[artifacts.'']\npath = 'a.onnx'\nreference = 'a.pt'",
+            "artifacts: expected names that are not empty",
+        ),
+        (
             f"{STUDENT}{DEFECT}reason = 'r'\nlimit = 'much'",
             "students.a.known_defects.loads.limit: Input should be a valid number (found 'much')",
         ),
@@ -275,6 +301,9 @@ def test_a_name_is_that_of_one_subject(path):
     """Reports and the command line know subjects by their names only."""
     message = refusal(path, f"{STUDENT}[datasets.a]\npath = 'a.h5'")
     assert message == "students.a and datasets.a: expected different names"
+    artifact = "[artifacts.a]\npath = 'a.onnx'\nreference = 'a.pt'"
+    message = refusal(path, f"{STUDENT}{artifact}")
+    assert message == "students.a and artifacts.a: expected different names"
 
 
 def test_settings_know_the_file_that_they_are_from(path, monkeypatch):

@@ -13,6 +13,7 @@ from torch import Tensor
 from mlffd.checkpoints.fingerprint import fingerprint
 from mlffd.checkpoints.layouts import StateDict, find_state_dict
 from mlffd.checkpoints.plain import is_plain_scalar, require_plain, shown
+from mlffd.checkpoints.safetensors_reading import SUFFIX, read_safetensors_file
 from mlffd.checkpoints.safety import read_torch_file
 from mlffd.checkpoints.validation import (
     check_against,
@@ -40,7 +41,7 @@ class Checkpoint:
         elements_source: "stated", "inferred from weights" or "unknown".
         training: provenance: what the file says about how it was made; may be empty.
         declared_parameters: how many parameters the file says it has; None: it does not say.
-        layout: where in the file the weights were, see `StateDict`.
+        layout: ``safetensors``, or where in the file the weights were, see `StateDict`.
         notes: one sentence for each thing that was normalised, inferred or odd.
     """
 
@@ -112,7 +113,9 @@ def read_checkpoint(
     """
     path = Path(path)
     where = str(path)
-    found = find_state_dict(read_torch_file(path), where, weights=weights)
+    is_safetensors = path.suffix == SUFFIX
+    loaded = read_safetensors_file(path) if is_safetensors else read_torch_file(path)
+    found = find_state_dict(loaded, where, weights=weights)
     own = found.metadata.get("format") == FORMAT
     if own:
         _check_own_header(found.metadata, where)
@@ -136,6 +139,8 @@ def read_checkpoint(
             f"{where}: fingerprint: the file states {shown(found.metadata['fingerprint'])},"
             f" its weights have {computed!r}: one of them was changed"
         )
+    if own and found.metadata.get("source", computed) != computed:
+        notes.append(f"weights were rounded: they were {shown(found.metadata['source'])}")
     elements, source = _elements(found.metadata, own, architecture, canonical, where)
     return Checkpoint(
         path=path,
@@ -147,7 +152,7 @@ def read_checkpoint(
         elements_source=source,
         training=_training(found.metadata, own, where),
         declared_parameters=_declared(found.metadata, reference.parameter_count, notes),
-        layout=found.layout,
+        layout="safetensors" if is_safetensors else found.layout,
         notes=tuple(notes),
     )
 
@@ -236,6 +241,8 @@ def _elements(
     weights: Mapping[str, Tensor],
     where: str,
 ) -> tuple[frozenset[int] | None, str]:
+    if own and "source" in metadata and metadata["elements"] is None:
+        return None, "unknown"  # the file that it was made from did not tell
     if own:
         return frozenset(check_elements(metadata["elements"], where)), "stated"
     trained = architectures()[architecture].trained_elements(weights)

@@ -43,7 +43,7 @@ def read_torch_file(path: str | os.PathLike[str], *, size_cap: int = SIZE_CAP) -
             of the file is executed, in no case.
     """
     path = Path(path)
-    with _open_regular(path) as stream:
+    with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > size_cap:
             raise InputError(f"{path}: {size} bytes, expected at most {size_cap}")
@@ -62,7 +62,12 @@ def read_torch_file(path: str | os.PathLike[str], *, size_cap: int = SIZE_CAP) -
     return loaded
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, and nothing else that a name may stand for.
+
+    Raises:
+        InputError: it is a folder, a pipe or a device, or cannot be read.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -100,7 +105,7 @@ def _name(head: bytes, size: int) -> str:
     if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:
         return "a bare pickle, which could run any code"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
-        return "a safetensors file, which is not supported yet"
+        return "a safetensors file (its name is to end in .safetensors)"
     if head[0] == 0x08 and len(head) > 2 and head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x3A):
         return "what looks like an ONNX model"
     return f"unknown bytes (first: {head[:8].hex(' ')})"

@@ -5,6 +5,7 @@ The modules that hold checks are imported here, so that importing the package re
 
 from mlffd.checks import (
     accuracy,
+    artifacts,
     atoms,
     composition,
     conservation,
@@ -16,12 +17,14 @@ from mlffd.checks import (
     loading,
     matching,
     periodicity,
+    precision,
     symmetry,
     zero_vectors,
 )
 
 __all__ = [
     "accuracy",
+    "artifacts",
     "atoms",
     "composition",
     "conservation",
@@ -33,6 +36,7 @@ __all__ = [
     "loading",
     "matching",
     "periodicity",
+    "precision",
     "symmetry",
     "zero_vectors",
 ]

@@ -10,15 +10,20 @@ from typing import NamedTuple
 from ase.data import atomic_numbers
 
 from mlffd.checkpoints import read_checkpoint
+from mlffd.checks.artifact_subject import ArtifactSubject
+from mlffd.checks.budget import budget_of
 from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.foreign import ForeignSubject
 from mlffd.checks.known_defects import hold_against
 from mlffd.checks.registry import CONCERNS, Check, all_checks
 from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
 from mlffd.config import Settings
 from mlffd.errors import InputError
+from mlffd.export.manifest import manifest_path, read_manifest
 from mlffd.structures.dataset import Dataset
 
 _DATASET_SUFFIXES = (".h5", ".hdf5")
+_FOREIGN_SUFFIXES = (".onnx",)
 _TWICE = "something is named twice; each subject is checked once"
 
 
@@ -141,7 +146,7 @@ def _refuse_stale_declarations(subject: Subject) -> None:
 
 
 def configured_subjects(settings: Settings, *, device: str = "cpu") -> list[Subject]:
-    """A subject for every student and data set of the settings."""
+    """A subject for every student, data set and artifact of the settings."""
     students: list[Subject] = [
         StudentSubject(
             name=name,
@@ -168,7 +173,19 @@ def configured_subjects(settings: Settings, *, device: str = "cpu") -> list[Subj
         )
         for name, d in settings.datasets.items()
     ]
-    return students + datasets
+    artifacts: list[Subject] = [
+        ArtifactSubject(
+            name=name,
+            path=a.path,
+            reference=a.reference,
+            device=device,
+            limits=a.limits,
+            known_defects=a.known_defects,
+            budget=budget_of(a.reference, settings),
+        )
+        for name, a in settings.artifacts.items()
+    ]
+    return students + datasets + artifacts
 
 
 def named_subjects(
@@ -177,17 +194,20 @@ def named_subjects(
     *,
     device: str = "cpu",
     elements: frozenset[int] | None = None,
+    reference: Path | None = None,
 ) -> list[Subject]:
     """The subjects of these names or, where settings have no such name, at these paths.
 
     Args:
-        names: of students and data sets in the settings, or paths; none means all settings.
+        names: of subjects in the settings, or paths; none means all settings.
         settings: where names are looked up.
         device: to compute on.
         elements: that students are to serve, instead of what settings say.
+        reference: the checkpoint of the artifacts that are given by path.
 
     Raises:
-        InputError: neither a name nor a usable file.
+        InputError: neither a name nor a usable file, an artifact without a reference, or a
+            reference without an artifact.
     """
     configured = {s.name: s for s in configured_subjects(settings, device=device)}
     subjects: list[Subject] = []
@@ -196,11 +216,15 @@ def named_subjects(
         if name in configured:
             subjects.append(configured[name])
         elif Path(name).exists():
-            given.append(_subject_at(Path(name), device=device))
+            given.append(_subject_at(Path(name), settings, device=device, reference=reference))
             subjects.append(given[-1])
         else:
             known = ", ".join(configured) or "no names: there are no settings"
             raise InputError(f"{name}: neither a file nor a name in the settings ({known})")
+    if reference is not None and not any(
+        isinstance(s, ArtifactSubject | ForeignSubject) for s in given
+    ):
+        raise InputError("--reference: is for artifacts that are given by path: there is none")
     _tell_apart(subjects, given)
     paths = [subject.path.resolve() for subject in subjects]
     if any(paths.count(subject.path.resolve()) > 1 for subject in given):
@@ -222,10 +246,28 @@ def _tell_apart(subjects: Sequence[Subject], given: Sequence[Subject]) -> None:
         raise InputError(_TWICE)
 
 
-def _subject_at(path: Path, *, device: str) -> Subject:
+def _subject_at(path: Path, settings: Settings, *, device: str, reference: Path | None) -> Subject:
     """Read at once: a file that somebody names and that cannot be used is bad input."""
     if path.suffix in _DATASET_SUFFIXES:
         Dataset(path).close()
         return DatasetSubject(name=path.stem, path=path)
+    is_ours = manifest_path(path).exists()
+    if is_ours or path.suffix in _FOREIGN_SUFFIXES:
+        if reference is None:
+            raise InputError(
+                f"{path}: an artifact: `mlffd check` needs --reference, the checkpoint that it was "
+                "exported from"
+            )
+        read_checkpoint(reference)
+        if not is_ours:
+            return ForeignSubject(name=path.stem, path=path, reference=reference)
+        read_manifest(path)
+        return ArtifactSubject(
+            name=path.stem,
+            path=path,
+            reference=reference,
+            device=device,
+            budget=budget_of(reference, settings),
+        )
     read_checkpoint(path)
     return StudentSubject(name=path.stem, path=path, device=device)

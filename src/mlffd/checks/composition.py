@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mlffd.checks import probes
 from mlffd.checks.deviations import Comparison, deviations
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import StructurePrediction, collate_for, predict, split
+from mlffd.structures import probes
 from mlffd.structures.structure import Structure
 
 _FAR = 40.0  # Å between molecules, beyond any cutoff in use

@@ -1,6 +1,6 @@
 """Does molecular dynamics conserve energy, and molecules?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
@@ -15,16 +15,17 @@ from mlffd.checks.dynamics import State, relaxed, thermal_velocities, velocity_v
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
+from mlffd.runtimes.potential import Potential
 from mlffd.structures.structure import FloatArray, Structure
 
 _MOLECULES = 3
-_USUAL = 300.0  # K
+USUAL = 300.0  # K
 _HOT = 500.0  # K
 _TIME_STEP = 0.5  # fs
 _SAMPLE_EVERY = 5  # steps
 _SEED = 5
-_DRIFT_LIMIT = 1.0  # meV/atom/ps
-_SWING_LIMIT = 1.0  # meV/atom
+DRIFT_LIMIT = 1.0  # meV/atom/ps
+SWING_LIMIT = 1.0  # meV/atom
 
 #: Atoms are bonded that are closer than this, in sums of their covalent radii.
 _BONDED = 1.3
@@ -37,7 +38,7 @@ _CHANGE_LIMIT = 1e3 * units.kB * _HOT
 
 
 @dataclass
-class _Run:
+class Run:
     """What is kept of the dynamics of one molecule.
 
     Attributes:
@@ -79,18 +80,30 @@ class _Run:
         return float(np.abs(np.subtract(self.energies, self.energies[0])).max())
 
 
-def _simulate(subject: StudentSubject) -> list[_Run]:
-    """Runs of each molecule at each temperature, all at once."""
-    molecules = subject.stable_molecules[:_MOLECULES]
-    minima = [relaxed(subject.potential, molecule) for molecule in molecules]
+def simulate(
+    potential: Potential,
+    molecules: Sequence[Structure],
+    temperatures: Sequence[float],
+    picoseconds: float,
+) -> list[Run]:
+    """Runs of the first few molecules at each temperature, all at once.
+
+    Args:
+        potential: whose forces act.
+        molecules: that should survive; each is relaxed first.
+        temperatures: K.
+        picoseconds: length of each run.
+    """
+    chosen = molecules[:_MOLECULES]
+    minima = [relaxed(potential, molecule) for molecule in chosen]
     runs, starts, velocities = [], [], []
-    for molecule, minimum in zip(molecules, minima, strict=True):
-        for temperature in (_USUAL, _HOT):
-            runs.append(_Run(molecule, temperature))
+    for molecule, minimum in zip(chosen, minima, strict=True):
+        for temperature in temperatures:
+            runs.append(Run(molecule, temperature))
             starts.append(minimum)
             velocities.append(thermal_velocities(minimum, temperature, _SEED))
-    dynamics = velocity_verlet(subject.potential, starts, velocities, _TIME_STEP * units.fs)
-    steps = round(1e3 * subject.nve_picoseconds / _TIME_STEP)
+    dynamics = velocity_verlet(potential, starts, velocities, _TIME_STEP * units.fs)
+    steps = round(1e3 * picoseconds / _TIME_STEP)
     for states in islice(dynamics, 0, steps + 1, _SAMPLE_EVERY):
         for run, state in zip(runs, states, strict=True):
             run.add(state)
@@ -119,24 +132,26 @@ def check_nve_conservation(subject: StudentSubject) -> Evidence:
     stretch or overlap that fails, that the surface has holes where there were no training data,
     which energy and forces agree about.
     """
-    runs = _simulate(subject)
-    usual = [run for run in runs if run.temperature == _USUAL]
+    runs = simulate(
+        subject.potential, subject.stable_molecules, (USUAL, _HOT), subject.nve_picoseconds
+    )
+    usual = [run for run in runs if run.temperature == USUAL]
     hot = [run for run in runs if run.temperature == _HOT]
-    trends = [_trend(run) for run in usual]
-    drift = _largest(abs(trend.slope) for trend in trends)
-    swing = _largest(trend.swing for trend in trends)
-    stretch, overlap = _largest(r.stretch for r in runs), _largest(r.overlap for r in runs)
-    change = _largest(run.change for run in hot)
-    limit = subject.limits.get("nve_conservation", {}).get("drift", _DRIFT_LIMIT)
+    trends = [trend_of(run) for run in usual]
+    drift = largest(abs(trend.slope) for trend in trends)
+    swing = largest(trend.swing for trend in trends)
+    stretch, overlap = largest(r.stretch for r in runs), largest(r.overlap for r in runs)
+    change = largest(run.change for run in hot)
+    limit = subject.limits.get("nve_conservation", {}).get("drift", DRIFT_LIMIT)
     message = (
-        f"over {subject.nve_picoseconds:g} ps at {_USUAL:g} K the energy drifts by at most "
+        f"over {subject.nve_picoseconds:g} ps at {USUAL:g} K the energy drifts by at most "
         f"{drift:.2g} meV/atom/ps and fluctuates by {swing:.2g} meV/atom (RMS); up to {_HOT:g} K "
         f"bonds become longer by {stretch:.0%}, and atoms closer by {overlap:.0%}"
     )
     evidence = judge(
         [
             Criterion("drift", drift, limit, "meV/atom/ps"),
-            Criterion("fluctuation", swing, _SWING_LIMIT, "meV/atom"),
+            Criterion("fluctuation", swing, SWING_LIMIT, "meV/atom"),
             Criterion("stretch", stretch, _STRETCH_LIMIT, "of a bond"),
             Criterion("overlap", overlap, _OVERLAP_LIMIT, "of a bond"),
             Criterion("energy_change", change, _CHANGE_LIMIT, "meV/atom"),
@@ -153,7 +168,7 @@ def check_nve_conservation(subject: StudentSubject) -> Evidence:
             "energy_change": {run.molecule.name: run.change for run in hot},
         },
     )
-    surely = _largest(abs(trend.slope) - trend.doubt for trend in trends)
+    surely = largest(trend.surely for trend in trends)
     if [c.name for c in evidence.failing] == ["drift"] and surely <= limit:
         return replace(
             evidence,
@@ -163,7 +178,7 @@ def check_nve_conservation(subject: StudentSubject) -> Evidence:
     return evidence
 
 
-class _Trend(NamedTuple):
+class Trend(NamedTuple):
     """A straight line through total energies; NaN if not all of them are finite.
 
     Attributes:
@@ -177,17 +192,23 @@ class _Trend(NamedTuple):
     swing: float
     doubt: float
 
+    @property
+    def surely(self) -> float:
+        """What of the drift is no vibration, meV/atom/ps."""
+        return abs(self.slope) - self.doubt
 
-def _trend(run: _Run) -> _Trend:
+
+def trend_of(run: Run) -> Trend:
+    """The line through the energies of a run."""
     energies = np.array(run.energies)
     if not np.isfinite(energies).all():
-        return _Trend(np.nan, np.nan, np.nan)
+        return Trend(np.nan, np.nan, np.nan)
     times = 1e-3 * _TIME_STEP * _SAMPLE_EVERY * np.arange(len(energies))
     slope = float(np.polyfit(times, energies, 1)[0])
     swing = float((energies - slope * times).std())
-    return _Trend(slope, swing, float(np.sqrt(12.0)) * swing / float(times[-1]))
+    return Trend(slope, swing, float(np.sqrt(12.0)) * swing / float(times[-1]))
 
 
-def _largest(values: Iterable[float]) -> float:
+def largest(values: Iterable[float]) -> float:
     """NumPy's maximum keeps NaN, Python's may lose it."""
     return float(np.max(list(values)))

@@ -4,11 +4,11 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from mlffd.checks import probes
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import predict
+from mlffd.structures import probes
 from mlffd.structures.structure import Structure
 
 _STEP = 1e-5  # Å to either side of the cutoff

@@ -12,7 +12,7 @@ from mlffd.checks.cases import named_subjects
 from mlffd.checks.evidence import plain
 from mlffd.checks.run import run_environment
 from mlffd.checks.standings import Standings, compare_all, teacher_of
-from mlffd.checks.subjects import StudentSubject
+from mlffd.checks.subjects import DatasetSubject, StudentSubject
 from mlffd.config import Settings
 from mlffd.errors import InputError
 from mlffd.golden.breakdown import Breakdown, break_down
@@ -172,14 +172,15 @@ def named_students(
     """The students of these names in the settings, or at these paths.
 
     Raises:
-        InputError: there is none, something is neither, or it is a data set.
+        InputError: there is none, something is neither, or it is no student.
     """
     if not names:
         raise InputError("no student: name a checkpoint, or the settings with --config")
     subjects = named_subjects(names, settings, device=device)
     for subject in subjects:
         if not isinstance(subject, StudentSubject):
-            raise InputError(f"{subject.path}: a data set, expected a student")
+            kind = "a data set" if isinstance(subject, DatasetSubject) else "an artifact"
+            raise InputError(f"{subject.path}: {kind}, expected a student")
     return [s for s in subjects if isinstance(s, StudentSubject)]
 
 

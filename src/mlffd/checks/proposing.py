@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
+from mlffd.checks.subjects import DatasetSubject, GoldenSubject, StudentSubject
 from mlffd.environment import (
     command_line,
     describe_commit,
@@ -34,7 +34,7 @@ _PREDICTION_TOLERANCE = PredictionTolerance(
 )
 
 
-def propose(subject: Subject) -> Proposal:
+def propose(subject: GoldenSubject) -> Proposal:
     """What the golden of a subject would be now.
 
     Raises:
@@ -45,7 +45,7 @@ def propose(subject: Subject) -> Proposal:
     return _propose_student(subject)
 
 
-def changes(subject: Subject, proposal: Proposal) -> list[str]:
+def changes(subject: GoldenSubject, proposal: Proposal) -> list[str]:
     """What accepting the proposal would change, in lines for a person; [] if nothing."""
     if isinstance(subject, DatasetSubject):
         assert isinstance(proposal, DatasetProposal)
@@ -54,7 +54,7 @@ def changes(subject: Subject, proposal: Proposal) -> list[str]:
     return student_changes(subject.golden, proposal, list(subject.dataset or ()))
 
 
-def refuse_mismatch(subject: Subject, proposal: Proposal) -> None:
+def refuse_mismatch(subject: GoldenSubject, proposal: Proposal) -> None:
     """Refuse a proposal that was made from other files than those that are there now.
 
     Raises:

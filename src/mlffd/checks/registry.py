@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, TypeVar
 
 from mlffd.checks.evidence import Evidence
@@ -9,7 +10,7 @@ from mlffd.checks.subjects import Subject
 
 _MEANING = "If this fails, it probably means"
 
-CONCERNS = ("loading", "golden", "physics", "data")
+CONCERNS = ("loading", "golden", "physics", "exports", "data")
 
 S = TypeVar("S", bound=Subject)
 
@@ -21,14 +22,14 @@ class Check:
     Attributes:
         name: public; in reports, JSON and settings.
         concern: one of `CONCERNS`; can be selected by, and is a pytest marker.
-        kind: the class of subjects that it is about.
+        kind: the class of subjects that it is about, or several.
         function: measures.
         unless: gives the reason why the check does not concern a subject, or None if it does.
     """
 
     name: str
     concern: str
-    kind: type[Any]
+    kind: type[Any] | UnionType
     function: Callable[[Any], Evidence]
     unless: Callable[[Any], str | None]
 
@@ -46,7 +47,7 @@ def check(
     name: str,
     *,
     concern: str,
-    kind: type[S],
+    kind: type[S] | UnionType,
     unless: Callable[[S], str | None] = lambda subject: None,
 ) -> Callable[[Callable[[S], Evidence]], Callable[[S], Evidence]]:
     """Function decorator: register a check. The order of registration is the order of reports."""

@@ -158,20 +158,27 @@ def run_checks(
     config: str | os.PathLike[str] | None = None,
     only: Sequence[str] = (),
     device: str = "cpu",
+    reference: str | os.PathLike[str] | None = None,
 ) -> list[Evidence]:
-    """Check students and data sets.
+    """Check students, data sets and artifacts.
 
     Args:
-        names: of subjects in the settings, or paths of checkpoints and data sets; none means
-            everything in the settings.
+        names: of subjects in the settings, or paths of checkpoints, data sets and artifacts; none
+            means everything in the settings.
         config: settings; None looks for ``mlffd.toml`` at or above the working folder.
         only: checks or concerns to run; empty means all.
         device: to compute on.
+        reference: the checkpoint of the artifacts that are given by path.
 
     Raises:
         InputError: a name, a file or the settings cannot be used.
     """
     settings = load_settings_for(config, needed=not names)
-    subjects = named_subjects([os.fspath(n) for n in names], settings, device=device)
+    subjects = named_subjects(
+        [os.fspath(n) for n in names],
+        settings,
+        device=device,
+        reference=None if reference is None else Path(reference),
+    )
     cases, omissions = plan(subjects, only)
     return list(run_cases(cases, omissions, device=device, settings=settings.source).evidence)

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from mlffd.checkpoints import Checkpoint, read_checkpoint
-from mlffd.checks import probes
+from mlffd.checks.artifact_subject import ArtifactSubject
+from mlffd.checks.foreign import ForeignSubject
 from mlffd.config import KnownDefect
 from mlffd.errors import InputError
 from mlffd.golden.predicting import predict_all
@@ -17,6 +18,7 @@ from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden
 from mlffd.golden.store import read_dataset_record, read_student_record
 from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential
+from mlffd.structures import probes
 from mlffd.structures.close_pairs import ClosePair, find_close_pairs
 from mlffd.structures.dataset import Dataset
 from mlffd.structures.structure import Structure
@@ -152,4 +154,7 @@ class DatasetSubject:
         return None if self.golden_path is None else read_dataset_record(self.golden_path)
 
 
-Subject = StudentSubject | DatasetSubject
+#: What can have a golden.
+GoldenSubject = StudentSubject | DatasetSubject
+
+Subject = GoldenSubject | ArtifactSubject | ForeignSubject

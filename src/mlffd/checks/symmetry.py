@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mlffd.checks import probes
 from mlffd.checks.deviations import Comparison, deviations
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import StructurePrediction, predict
+from mlffd.structures import probes
 from mlffd.structures.structure import FloatArray, Structure
 
 _ROTATIONS = 32

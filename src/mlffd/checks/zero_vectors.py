@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from mlffd.checks import probes
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential, collate_for, predict
+from mlffd.structures import probes
 from mlffd.structures.structure import Structure
 
 #: Å. With epsilon = 1e-6 Å² under the root, forces may change by 1e6 eV/Å per Å and be smooth:

@@ -5,30 +5,21 @@ is whole or not there. Starting again computes only the parts that are missing.
 """
 
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from mlffd.errors import InputError
 from mlffd.files import write_atomically, write_text_atomically
+from mlffd.processes import cores, end_with_parent, one_thread_each, spawning
 
 P = TypeVar("P")
 
 _MANIFEST = "manifest.json"
 _SUFFIX = ".json"
-
-#: Results that depend on the number of threads would not be the same bit for bit; and processes
-#: that have all cores to themselves need no threads.
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def parts_folder(target: Path) -> Path:
@@ -66,7 +57,7 @@ def run_units(
         InputError: there are parts made with other settings, they cannot be written, or a process
             was killed; what the worker raises, too.
     """
-    jobs = jobs or _cores()
+    jobs = jobs or cores()
     folder = parts_folder(target)
     _prepare(folder, target, settings)
     parts = [folder / f"{index:06d}{_SUFFIX}" for index in range(count)]
@@ -75,7 +66,7 @@ def run_units(
     on_done(done)
     if done == count:
         return parts
-    with _one_thread_each(), _executor(min(jobs, count - done)) as executor:
+    with one_thread_each(), _executor(min(jobs, count - done)) as executor:
         pending: set[Future[None]] = set()
         try:
             while True:
@@ -133,45 +124,9 @@ def _prepare(folder: Path, target: Path, settings: Mapping[str, str | int | floa
         )
 
 
-def _cores() -> int:
-    """That this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux knows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def _run_unit(worker: Callable[[P, Path], None], payload: P, part: Path) -> None:
     write_atomically(part, lambda aside: worker(payload, aside))
 
 
 def _executor(jobs: int) -> ProcessPoolExecutor:
-    # Spawned: a forked process has the threads' settings and locks of this one.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_start)
-
-
-def _start() -> None:
-    """In a new process: end at once with the terminal's Ctrl-C, and with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start in here have one thread: it is too late once they run."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return ProcessPoolExecutor(jobs, mp_context=spawning(), initializer=end_with_parent)

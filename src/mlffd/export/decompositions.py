@@ -22,7 +22,13 @@ def _slice_backward(
     return torch.cat([gradient.new_zeros(before), gradient, gradient.new_zeros(after)], dim=dim)
 
 
+def _mm(first: Tensor, second: Tensor) -> Tensor:
+    """An outer product as a product: of the former, compilers make a variant for small sizes."""
+    return first * second if second.shape[0] == 1 else NotImplemented
+
+
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     **get_decompositions([_aten.silu_backward]),
+    _aten.mm.default: _mm,
     _aten.slice_backward.default: _slice_backward,
 }

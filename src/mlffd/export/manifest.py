@@ -20,9 +20,13 @@ Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
+#: Those that round to what they are called only; the others store or compute in fewer bits.
+FULL_PRECISIONS = tuple(_DTYPES)
+
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A deviation that is not finite exists in memory, but in no manifest.
+    model_config = ConfigDict(extra="forbid", frozen=True, revalidate_instances="always")
 
 
 class TensorSpec(_Strict):
@@ -115,12 +119,17 @@ class Manifest(_Strict):
     @property
     def dtype(self) -> torch.dtype:
         """Of positions and forces outside the artifact, whatever it computes in."""
-        return _DTYPES.get(self.precision, torch.float32)
+        return dtype_of(self.precision)
 
     @property
     def has_virial(self) -> bool:
         """Whether it gives a virial."""
         return any(output.name == "virial" for output in self.outputs)
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """Of positions and forces in an artifact of a precision, see `Manifest.dtype`."""
+    return _DTYPES.get(precision, torch.float32)
 
 
 def manifest_path(artifact: Path) -> Path:

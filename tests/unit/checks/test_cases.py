@@ -2,10 +2,12 @@ import pytest
 
 from mlffd.checks.cases import Case, configured_subjects, named_subjects, plan
 from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.foreign import ForeignSubject
 from mlffd.checks.registry import all_checks, check
-from mlffd.checks.subjects import DatasetSubject, StudentSubject
+from mlffd.checks.subjects import ArtifactSubject, DatasetSubject, StudentSubject
 from mlffd.config import KnownDefect, Settings
 from mlffd.errors import InputError
+from mlffd.export.manifest import Deviation, Manifest, manifest_path, write_manifest
 
 
 def register(name, result, *, concern="physics", kind=StudentSubject, unless=None):
@@ -230,6 +232,82 @@ def test_settings_become_subjects(checkpoint):
     assert student.elements == {1, 6}
     assert student.dataset_path == data.path
     assert isinstance(data, DatasetSubject)
+
+
+def test_artifacts_of_the_settings_become_subjects(checkpoint):
+    artifact = {
+        "path": "a.onnx",
+        "reference": checkpoint,
+        "limits": {"artifact_matches": {"forces": 1e-3}},
+        "known_defects": {"artifact_loads": {"reason": "old", "limit": 1}},
+    }
+    known = Settings.model_validate({"artifacts": {"exported": artifact}})
+
+    (found,) = configured_subjects(known, device="cuda")
+
+    assert isinstance(found, ArtifactSubject)
+    assert (found.name, str(found.path), found.reference) == ("exported", "a.onnx", checkpoint)
+    assert found.device == "cuda"
+    assert found.limits == {"artifact_matches": {"forces": 1e-3}}
+    assert found.known_defects["artifact_loads"].reason == "old"
+    assert [c.check.name for c in plan([found]).cases] == [
+        "artifact_loads",
+        "artifact_matches",
+        "artifact_dynamic_shapes",
+    ]
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    """A file that has a manifest beside it."""
+    exact = Deviation(energy_per_atom=0, forces=0, forces_rms=0)
+    path = tmp_path / "small-onnx-fp32.onnx"
+    path.write_bytes(b"an export")
+    manifest = Manifest(
+        **dict.fromkeys(("format", "precision", "student", "architecture", "snippet"), "x"),
+        **{key: {} for key in ("config", "versions", "created")},
+        **dict.fromkeys(("weights", "sha256"), "sha256:" + 64 * "0"),
+        **dict.fromkeys(("inputs", "outputs", "elements"), ()),
+        **dict.fromkeys(("revision", "cutoff", "max_z", "size"), 1),
+        **dict.fromkeys(("tolerance", "measured"), exact),
+        honours_cells=True,
+        neighbours="input",
+    )
+    write_manifest(path, manifest)
+    return path
+
+
+def test_a_file_with_a_manifest_is_an_artifact_of_the_reference(artifact, checkpoint):
+    (found,) = named_subjects([str(artifact)], Settings(), reference=checkpoint)
+
+    assert isinstance(found, ArtifactSubject)
+    assert (found.name, found.path, found.reference) == (artifact.stem, artifact, checkpoint)
+
+
+def test_an_artifact_without_reference_and_a_reference_without_artifact_are_refused(
+    artifact, checkpoint
+):
+    with pytest.raises(InputError, match=r"fp32\.onnx: an artifact: .* needs --reference"):
+        named_subjects([str(artifact)], Settings())
+    with pytest.raises(InputError, match="--reference: is for artifacts that are given by path"):
+        named_subjects([str(checkpoint)], Settings(), reference=checkpoint)
+    with pytest.raises(InputError, match=r"gone\.pt"):
+        named_subjects([str(artifact)], Settings(), reference=artifact.with_name("gone.pt"))
+
+
+def test_a_manifest_that_cannot_be_read_is_bad_input_at_once(artifact, checkpoint):
+    manifest_path(artifact).write_text("{}")
+
+    with pytest.raises(InputError, match=r"fp32\.onnx\.json: not a manifest"):
+        named_subjects([str(artifact)], Settings(), reference=checkpoint)
+
+
+def test_an_exported_file_without_manifest_is_somebody_elses(artifact, checkpoint):
+    manifest_path(artifact).unlink()
+
+    (subject,) = named_subjects([str(artifact)], Settings(), reference=checkpoint)
+
+    assert isinstance(subject, ForeignSubject)
 
 
 def test_no_elements_in_the_settings_means_that_nobody_asks(checkpoint):

@@ -5,7 +5,7 @@ import pytest
 from mlffd import pytest_plugin
 from mlffd.checks.evidence import Criterion, judge
 from mlffd.checks.registry import CONCERNS, all_checks, check
-from mlffd.checks.subjects import DatasetSubject, StudentSubject
+from mlffd.checks.subjects import ArtifactSubject, DatasetSubject, StudentSubject
 
 #: Public: these names are in JSON, reports and settings of other projects.
 NAMES = {
@@ -26,6 +26,13 @@ NAMES = {
         "isolated_atoms",
         "element_coverage",
         "nve_conservation",
+    ),
+    "exports": (
+        "artifact_loads",
+        "artifact_matches",
+        "artifact_dynamic_shapes",
+        "precision_budget",
+        "precision_budget",
     ),
     "data": ("dataset_valid", "dataset_coverage", "labels_consistent", "energies_plausible"),
 }
@@ -52,8 +59,8 @@ def test_every_check_says_what_it_measures_and_what_a_failure_means(one):
     assert first.endswith(".")
     assert one.meaning.startswith("If this fails, it probably means")
     assert one.function.__name__ == f"check_{one.name}"
-    assert one.kind in (StudentSubject, DatasetSubject)
-    assert (one.kind is DatasetSubject) is (one.concern == "data")
+    kinds = {"data": DatasetSubject, "exports": ArtifactSubject}
+    assert issubclass(kinds.get(one.concern, StudentSubject), one.kind)
     assert len(inspect.signature(one.function).parameters) == 1
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from mlffd.checks import probes
+from mlffd.structures import probes
 from mlffd.structures.neighbours import find_neighbours
 from mlffd.structures.structure import Structure
 

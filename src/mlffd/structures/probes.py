@@ -70,7 +70,7 @@ def equilibrium(name: str) -> Structure:
 
 @lru_cache
 def _all_minima() -> tuple[Structure, ...]:
-    with resources.as_file(resources.files("mlffd.checks").joinpath("minima.xyz")) as path:
+    with resources.as_file(resources.files("mlffd.structures").joinpath("minima.xyz")) as path:
         return tuple(read_extxyz(path))
 
 

@@ -1,0 +1,82 @@
+"""What potentials of exported files have in common: tensors in, tensors out, one manifest."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mlffd.export.graph import inputs_of
+from mlffd.export.manifest import Manifest
+from mlffd.runtimes.eager import available_device
+from mlffd.structures.batch import Batch
+from mlffd.structures.prediction import Prediction
+
+
+class ArtifactPotential(ABC):
+    """A potential that knows of its student only what the manifest says.
+
+    Args:
+        manifest: of the file.
+        device: to compute on.
+
+    Raises:
+        InputError: the device is not there.
+    """
+
+    def __init__(self, manifest: Manifest, *, device: str | torch.device = "cpu") -> None:
+        self.device = available_device(device)
+        self.dtype = manifest.dtype
+        self.max_z = manifest.max_z
+        self.cutoff = manifest.cutoff
+        self._one_molecule = manifest.neighbours == "inside"
+        self.honours_cells = manifest.honours_cells and not self._one_molecule
+        self.has_stress = manifest.has_virial
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Outputs in the order of the manifest, from inputs in that order."""
+
+    def __call__(self, batch: Batch, *, stress: bool = False) -> Prediction:
+        """See `Potential`.
+
+        Raises:
+            ValueError: a stress is asked for, and the file gives none.
+        """
+        if stress and not self.has_stress:
+            raise ValueError("the file gives no virial: it has no stress")
+        if self._one_molecule:
+            return self._one_by_one(batch)
+        return prediction_of(self.run(inputs_of(batch)), batch, stress=stress)
+
+    def _one_by_one(self, batch: Batch) -> Prediction:
+        counts = batch.atom_counts.tolist()
+        molecules = zip(batch.numbers.split(counts), batch.positions.split(counts), strict=True)
+        energies, forces = zip(*(self.run(molecule) for molecule in molecules), strict=True)
+        return Prediction(energy=torch.cat(energies), forces=torch.cat(forces))
+
+
+def prediction_of(outputs: Sequence[Tensor], batch: Batch, *, stress: bool) -> Prediction:
+    """What a student's graph returns, as a prediction: ``stress = -virial / volume``.
+
+    Args:
+        outputs: in the order of `mlffd.export.graph.outputs_of`.
+        batch: that they belong to.
+        stress: whether it was asked for; the outputs then have a virial.
+    """
+    energy, forces, *virial = outputs
+    return Prediction(
+        energy=energy,
+        forces=forces,
+        stress=-virial[0] / batch.volumes()[:, None, None] if stress else None,
+    )
+
+
+def use_threads(threads: int | None) -> None:
+    """Let PyTorch use so many threads: in the whole process, for it has one pool.
+
+    Args:
+        threads: None leaves it as it is.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)

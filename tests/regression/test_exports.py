@@ -11,6 +11,7 @@ import pytest
 
 from mlffd.checkpoints import read_checkpoint
 from mlffd.checks.artifact_subject import ArtifactSubject
+from mlffd.checks.budget import budget_of
 from mlffd.checks.cases import Case
 from mlffd.checks.cases import plan as cases_of
 from mlffd.checks.evidence import Evidence
@@ -49,7 +50,10 @@ def test_an_export_means_the_same_as_its_student(task: Task, mlffd_gate: Gate) -
             exported(task, folder)
         return
     subject = ArtifactSubject(
-        name=task.name, path=exported(task, folder), reference=task.checkpoint
+        name=task.name,
+        path=exported(task, folder),
+        reference=task.checkpoint,
+        budget=budget_of(task.checkpoint, SETTINGS),
     )
     for case in cases_of([subject]).cases:
         mlffd_gate(case)

@@ -107,7 +107,7 @@ def check_precision_budget(subject: ArtifactSubject) -> Evidence:
         ],
         message,
         {
-            "dataset": str(budget.dataset_path),
+            "dataset": budget.dataset_path and budget.dataset_path.name,
             "forces": asdict(forces),
             "energy_per_atom": asdict(energies),
             "drift": {name: abs(trend.slope) for name, trend in trends.items()},

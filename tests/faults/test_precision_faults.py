@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from artifact_planting import manifest_of
 from planting import CHECKPOINT, DATASET, all_evidence, not_passing
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from mlffd.checks.cases import plan
 from mlffd.checks.evidence import Verdict
 from mlffd.checks.subjects import ArtifactSubject
 from mlffd.export.deviations import TOLERANCES
-from mlffd.export.manifest import Deviation, Manifest, sha256_of, write_manifest
+from mlffd.export.manifest import write_manifest
 from mlffd.export.specs import input_specs, output_specs
 from mlffd.export_settings import BudgetSettings
 
@@ -45,30 +46,14 @@ def artifact(
     save_safetensors(
         path, read_checkpoint(source), precision=precision if source == CHECKPOINT else "fp32"
     )
-    found = read_checkpoint(CHECKPOINT)
-    student = found.student()
-    manifest = Manifest(
-        format="safetensors",
-        precision=precision,
-        student="student",
-        architecture=found.architecture,
-        revision=found.revision,
-        config=found.config,
-        weights=found.fingerprint,
-        cutoff=student.cutoff,
-        max_z=student.max_z,
-        elements=None,
-        honours_cells=student.honours_cells,
-        neighbours="input",
-        inputs=input_specs(student),
-        outputs=output_specs(student),
-        versions={},
-        size=path.stat().st_size,
-        sha256=sha256_of(path),
-        tolerance=TOLERANCES[precision],
-        measured=Deviation(energy_per_atom=0, forces=0, forces_rms=0),
-        snippet="",
-        created={},
+    student = read_checkpoint(CHECKPOINT).student()
+    manifest = manifest_of(path, CHECKPOINT, TOLERANCES[precision]).model_copy(
+        update={
+            "format": "safetensors",
+            "precision": precision,
+            "inputs": input_specs(student),
+            "outputs": output_specs(student),
+        }
     )
     write_manifest(path, manifest)
     budget = PrecisionBudget(BudgetSettings(nve_picoseconds=0.05), dataset)

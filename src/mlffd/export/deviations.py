@@ -164,16 +164,16 @@ def difference(found: Answer, expected: Answer, batch: Batch) -> Deviation:
             volumes = batch.volumes().cpu().double().numpy()
             # Where there is no volume there is no stress, and neither has to agree.
             has_volume = np.isfinite(volumes)
-            virial = _finite_maximum((per_volume * volumes / counts)[has_volume])
+            virial = finite_maximum((per_volume * volumes / counts)[has_volume])
         return _unbounded(
-            energy_per_atom=_finite_maximum(energy),
-            forces=_finite_maximum(forces),
-            forces_rms=_finite_maximum(np.sqrt(squares)),
+            energy_per_atom=finite_maximum(energy),
+            forces=finite_maximum(forces),
+            forces_rms=finite_maximum(np.sqrt(squares)),
             virial=virial,
         )
 
 
-def _finite_maximum(values: FloatArray) -> float:
+def finite_maximum(values: FloatArray) -> float:
     """The largest value; infinite if one is not finite, so that it never looks small."""
     return float(values.max()) if np.isfinite(values).all() else math.inf
 

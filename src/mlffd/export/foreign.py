@@ -9,6 +9,7 @@ import torch
 from mlffd.checkpoints import Checkpoint
 from mlffd.checkpoints.plain import shown, shown_list
 from mlffd.errors import InputError
+from mlffd.export.deviations import TOLERANCES
 from mlffd.export.foreign_comparison import Comparison, Errors
 from mlffd.export.foreign_kernels import LoadError, Replaced, load_error, replace_unloadable
 from mlffd.export.foreign_model import SIZE_CAP, read_model
@@ -22,7 +23,7 @@ from mlffd.export.foreign_sums import (
 from mlffd.structures.structure import Structure
 
 #: What a right export in float32 stays within: eV per atom and eV/Å.
-ENERGY_PER_ATOM, FORCES = 1e-5, 1e-4
+ENERGY_PER_ATOM, FORCES = TOLERANCES["fp32"].energy_per_atom, TOLERANCES["fp32"].forces
 #: If mending leaves less than this part of an error, what was mended was its cause.
 _REST = 0.01
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from mlffd.errors import InputError
+from mlffd.export.deviations import finite_maximum
 from mlffd.export.foreign_model import one_line
 from mlffd.export.foreign_signature import Signature
 from mlffd.export.foreign_sums import OverwritingSum, count_lost, show_indices
 from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.foreign_onnx import ForeignOnnxPotential
-from mlffd.runtimes.potential import StructurePrediction, collate_for, predict
+from mlffd.runtimes.potential import collate_for, predict
 from mlffd.structures.structure import Structure
 from mlffd.students import Student
 
@@ -97,9 +98,9 @@ class Comparison:
                 failed.append(one_line(error))
                 continue
             for (structure, expected), prediction in zip(group, found, strict=True):
-                energy.append(_distance(prediction.energy, expected.energy))
+                energy.append(finite_maximum(np.abs([prediction.energy - expected.energy])))
                 per_atom.append(energy[-1] / len(structure))
-                forces.append(_forces_distance(prediction, expected))
+                forces.append(finite_maximum(np.abs(prediction.forces - expected.forces)))
                 names.append(structure.label)
         nothing = [np.nan]
         return Errors(
@@ -143,14 +144,3 @@ class Comparison:
     def _potential(self, model: Any) -> ForeignOnnxPotential:  # noqa: ANN401
         data = model.SerializeToString()
         return ForeignOnnxPotential(data, self.signature, self.student, path=self.path)
-
-
-def _distance(found: float, expected: float) -> float:
-    """A result that is not finite is infinitely wrong."""
-    difference = abs(found - expected)
-    return difference if np.isfinite(difference) else np.inf
-
-
-def _forces_distance(found: StructurePrediction, expected: StructurePrediction) -> float:
-    difference = np.abs(found.forces - expected.forces).max()
-    return float(difference) if np.isfinite(difference) else np.inf

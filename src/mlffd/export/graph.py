@@ -100,13 +100,12 @@ class ForceField(nn.Module):
         return energy[:structures], forces[:atoms], virial[:structures]
 
 
-def trace(student: Student, example: Batch | None = None) -> GraphModule:
+def trace(student: Student) -> GraphModule:
     """The graph of a student: inputs as in `INPUTS`, outputs as in `outputs_of`, any sizes.
 
     Args:
         student: is traced in the dtype and on the device of its weights, which the graph holds;
             they no longer need gradients.
-        example: a batch to trace with, of several structures with several edges.
     """
     student.requires_grad_(False)
     with fx_config.patch(use_duck_shape=False):  # type: ignore[attr-defined]
@@ -116,7 +115,7 @@ def trace(student: Student, example: Batch | None = None) -> GraphModule:
             decomposition_table=DECOMPOSITIONS,
             tracing_mode="symbolic",
             _allow_non_fake_inputs=True,
-        )(*inputs_of(example or example_for(student)))
+        )(*inputs_of(example_for(student)))
 
 
 def exported_program(student: Student) -> ExportedProgram:

@@ -1,7 +1,8 @@
 """What potentials of exported files have in common: tensors in, tensors out, one manifest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -54,6 +55,45 @@ class ArtifactPotential(ABC):
         molecules = zip(batch.numbers.split(counts), batch.positions.split(counts), strict=True)
         energies, forces = zip(*(self.run(molecule) for molecule in molecules), strict=True)
         return Prediction(energy=torch.cat(energies), forces=torch.cat(forces))
+
+
+class TorchArtifactPotential(ArtifactPotential):
+    """A potential of a file that PyTorch loads into something that is called with the inputs.
+
+    Args:
+        path: of the file.
+        manifest: of the file.
+        device: to compute on.
+        threads: for the whole process; None: as many as PyTorch is set to.
+
+    Raises:
+        InputError: the file cannot be loaded, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        *,
+        device: str | torch.device = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(manifest, device=device)
+        use_threads(threads)
+        self._module = self.load(path)
+
+    @abstractmethod
+    def load(self, path: Path) -> Callable[..., Sequence[Tensor]]:
+        """What is in the file, on the device.
+
+        Raises:
+            InputError: it is none of this format.
+        """
+
+    def run(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """See `ArtifactPotential.run`."""
+        with torch.no_grad():
+            return self._module(*inputs)
 
 
 def prediction_of(outputs: Sequence[Tensor], batch: Batch, *, stress: bool) -> Prediction:

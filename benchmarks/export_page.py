@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from student_vs_teacher import SAMPLE, Samples, number
 
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.export.formats import FORMATS
 from mlffd.export.manifest import Manifest
 from mlffd.report.markdown import code, plain_text, table
 from mlffd.runtimes.eager import EagerPotential
+from mlffd.verdicts import Verdict
 
 ATOMS = 16
 #: Molecules in one call.

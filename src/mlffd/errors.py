@@ -29,3 +29,21 @@ class RefusedError(MlffdError):
     """What was made is wrong, and was not kept. The message says what is wrong with it."""
 
     exit_code = 1
+
+
+class BuildError(MlffdError):
+    """A revision could not be built: nothing can be said about its speed."""
+
+    exit_code = 4
+
+
+class NothingMeasuredError(MlffdError):
+    """What was to be measured was not there, or was skipped: silence is no good news."""
+
+    exit_code = 5
+
+
+class MissingDeviceError(MlffdError):
+    """The device that was asked for is not there."""
+
+    exit_code = 6

@@ -206,9 +206,9 @@ def mlffd_gate(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - a funct
 
 def _run(item: pytest.Item, case: "Case") -> "Evidence":
     __tracebackhide__ = True
-    from mlffd.checks.evidence import Verdict
     from mlffd.report.session import EVIDENCE, NOTE
     from mlffd.report.terminal import describe
+    from mlffd.verdicts import Verdict
 
     evidence = case.run()
     item.user_properties.append((EVIDENCE, evidence.as_dict()))

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from mlffd.checks.cases import plan
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.subjects import StudentSubject, Subject
 from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential, predict
 from mlffd.structures.batch import Batch
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import Structure
+from mlffd.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "golden" / "checkpoints" / "ultra_tiny.pt"

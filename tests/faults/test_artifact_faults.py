@@ -12,10 +12,10 @@ from artifact_planting import Planted, artifact, manifest_of, register
 from planting import CHECKPOINT, all_evidence, not_passing
 
 from mlffd.checkpoints import load_checkpoint, save_checkpoint
-from mlffd.checks.evidence import Verdict
 from mlffd.errors import MissingPackageError
 from mlffd.export.deviations import TOLERANCES
 from mlffd.export.manifest import Deviation, manifest_path, write_manifest
+from mlffd.verdicts import Verdict
 
 LOADS, MATCHES, SHAPES = "artifact_loads", "artifact_matches", "artifact_dynamic_shapes"
 FAIL, INVALID, INCONCLUSIVE = Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE

@@ -9,13 +9,13 @@ import pytest
 from planting import CHECKPOINT, DATASET, healthy_student, labelled_by_student, not_passing
 
 from mlffd.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.proposing import propose
 from mlffd.checks.subjects import DatasetSubject, StudentSubject
 from mlffd.golden.proposals import accept
 from mlffd.structures.composition import composition, compositions
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.structure import Structure
+from mlffd.verdicts import Verdict
 
 KCAL = 23.0605  # kcal/mol in an eV
 HARTREE = 27.2114  # eV

@@ -17,7 +17,6 @@ from planting import (
 )
 
 from mlffd.checkpoints import fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.proposing import propose
 from mlffd.checks.subjects import DatasetSubject, StudentSubject, Subject
 from mlffd.golden.proposals import accept
@@ -27,6 +26,7 @@ from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import Structure
 from mlffd.students.student_force_field import StudentForceField
+from mlffd.verdicts import Verdict
 
 BROMINE = 35
 

@@ -23,12 +23,12 @@ from planting import (
 from torch import Tensor
 
 from mlffd.checkpoints import load_checkpoint, save_checkpoint
-from mlffd.checks.evidence import Verdict
 from mlffd.structures import probes
 from mlffd.structures.batch import Batch, collate
 from mlffd.structures.prediction import Prediction
 from mlffd.structures.structure import Structure
 from mlffd.students import interaction
+from mlffd.verdicts import Verdict
 
 
 def test_a_healthy_student_passes_everything() -> None:

@@ -17,12 +17,12 @@ from mlffd.checkpoints import safetensors_writing as writing
 from mlffd.checkpoints.rounding import INT8, packed, rounded, unpacked
 from mlffd.checks.budget import PrecisionBudget
 from mlffd.checks.cases import plan
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.subjects import ArtifactSubject
 from mlffd.export.deviations import TOLERANCES
 from mlffd.export.manifest import write_manifest
 from mlffd.export.specs import input_specs, output_specs
 from mlffd.export_settings import BudgetSettings
+from mlffd.verdicts import Verdict
 
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 

@@ -16,11 +16,12 @@ import pytest
 
 import mlffd
 from mlffd.checks.cases import named_subjects, plan
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.subjects import StudentSubject
 from mlffd.config import Settings
 from mlffd.runtimes.potential import predict
 from mlffd.structures.structure import Structure
+from mlffd.verdicts import Verdict
 
 PARAMETERS = {"original": 427_292, "tiny": 77_203, "ultra_tiny": 21_459}
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.goldens import no_golden
 from mlffd.checks.matching import unusable_golden
 from mlffd.checks.registry import check
@@ -11,6 +11,7 @@ from mlffd.environment import environment_keys
 from mlffd.golden.breakdown import break_down
 from mlffd.golden.compare import ROUNDING, Comparison, Status, compare_metrics
 from mlffd.golden.residuals import residuals
+from mlffd.verdicts import Verdict
 
 
 @check("accuracy", concern="golden", kind=StudentSubject, unless=no_golden)

@@ -8,13 +8,14 @@ import torch
 
 from mlffd.checks import foreign
 from mlffd.checks.artifact_subject import ArtifactSubject
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.foreign import ForeignSubject
 from mlffd.checks.registry import check
 from mlffd.errors import InputError, MissingPackageError
 from mlffd.export.deviations import UNITS, worst
 from mlffd.export.equivalence import Outcome, concurrent
 from mlffd.export.manifest import Deviation, require_intact
+from mlffd.verdicts import Verdict
 
 AnyArtifact = ArtifactSubject | ForeignSubject
 

@@ -5,12 +5,13 @@ from itertools import combinations_with_replacement
 import numpy as np
 from ase.data import chemical_symbols
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import predict
 from mlffd.structures import probes
 from mlffd.students.registry import architecture
+from mlffd.verdicts import Verdict
 
 _FAR = 30.0  # Å
 

@@ -12,7 +12,7 @@ from ase.data import atomic_numbers
 from mlffd.checkpoints import read_checkpoint
 from mlffd.checks.artifact_subject import ArtifactSubject
 from mlffd.checks.budget import budget_of
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.foreign import ForeignSubject
 from mlffd.checks.known_defects import hold_against
 from mlffd.checks.registry import CONCERNS, Check, all_checks
@@ -21,6 +21,7 @@ from mlffd.config import Settings
 from mlffd.errors import InputError
 from mlffd.export.manifest import manifest_path, read_manifest
 from mlffd.structures.dataset import Dataset
+from mlffd.verdicts import Verdict
 
 _DATASET_SUFFIXES = (".h5", ".hdf5")
 _FOREIGN_SUFFIXES = (".onnx",)

@@ -7,15 +7,16 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from mlffd.checks.evidence import Verdict, plain
+from mlffd.checks.evidence import plain
 from mlffd.checks.measuring import dataset_path, errors_of, named_students
-from mlffd.checks.run import EXIT_CODES, run_environment
+from mlffd.checks.run import run_environment
 from mlffd.checks.standings import teacher_of
 from mlffd.checks.subjects import StudentSubject
 from mlffd.config import Settings
 from mlffd.errors import InputError
 from mlffd.golden.compare import Status
 from mlffd.golden.paired import Paired, pair
+from mlffd.verdicts import EXIT_CODES, Verdict
 
 
 @dataclass(frozen=True)

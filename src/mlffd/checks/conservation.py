@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from mlffd.checks.dynamics import State, relaxed, thermal_velocities, velocity_verlet
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.runtimes.potential import Potential
 from mlffd.structures.structure import FloatArray, Structure
+from mlffd.verdicts import Verdict
 
 _MOLECULES = 3
 USUAL = 300.0  # K

@@ -3,21 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Self
 
 from mlffd.errors import InputError
-
-
-class Verdict(StrEnum):
-    """What follows from a measurement."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    """Measured, but not enough to decide."""
-    INVALID = "invalid"
-    """Could not be measured."""
+from mlffd.verdicts import Verdict
 
 
 @dataclass(frozen=True)

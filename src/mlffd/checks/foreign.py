@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 from mlffd.checkpoints import Checkpoint, read_checkpoint
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.config import KnownDefect
 from mlffd.export.foreign import ENERGY_PER_ATOM, FORCES, Diagnosis, diagnose
 from mlffd.export.probe_cases import probed_elements
 from mlffd.structures import probes
+from mlffd.verdicts import Verdict
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """What every check that needs a golden asks first."""
 
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.subjects import GoldenSubject
+from mlffd.verdicts import Verdict
 
 
 def no_golden(subject: GoldenSubject) -> str | None:

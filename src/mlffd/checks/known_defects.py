@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.config import KnownDefect
+from mlffd.verdicts import Verdict
 
 #: A defect measured below this share of its bound is better than declared by a clear margin.
 CLEAR_MARGIN = 0.5

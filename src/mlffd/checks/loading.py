@@ -1,10 +1,11 @@
 """Does the checkpoint load, hold numbers, and hold as many as it should?"""
 
 from mlffd.checkpoints import read_checkpoint
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.errors import InputError
+from mlffd.verdicts import Verdict
 
 
 @check("loads", concern="loading", kind=StudentSubject)

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.goldens import missing_golden, no_golden
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.environment import environment_keys
+from mlffd.verdicts import Verdict
 
 _WORST = 10
 

@@ -15,7 +15,7 @@ from mlffd.checks.conservation import (
     simulate,
     trend_of,
 )
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
 from mlffd.errors import InputError
@@ -24,6 +24,7 @@ from mlffd.golden.metrics import METRICS
 from mlffd.golden.predicting import predict_all
 from mlffd.golden.residuals import residuals
 from mlffd.runtimes.potential import Potential
+from mlffd.verdicts import Verdict
 
 _METRICS = {metric.name: metric for metric in METRICS}
 

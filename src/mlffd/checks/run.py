@@ -1,13 +1,13 @@
 """Running cases, and what follows from all of them together."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlffd.checks.cases import Case, Omission, named_subjects, plan
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.standings import Standings, compare_all
 from mlffd.checks.subjects import StudentSubject
 from mlffd.config import Settings, load_settings
@@ -15,19 +15,10 @@ from mlffd.environment import describe_commit, describe_environment, now
 from mlffd.errors import InputError
 from mlffd.runtimes.eager import available_device
 from mlffd.settings_file import find_settings
+from mlffd.verdicts import EXIT_CODES, Verdict, overall
+
 
 #: The first of these that occurs is the verdict of the run.
-WORST_FIRST = (Verdict.FAIL, Verdict.INVALID, Verdict.INCONCLUSIVE, Verdict.PASS)
-
-EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INVALID: 3, Verdict.INCONCLUSIVE: 3}
-
-
-def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst verdict; invalid if there is none: no evidence is no pass."""
-    found = set(verdicts)
-    return next((v for v in WORST_FIRST if v in found), Verdict.INVALID)
-
-
 @dataclass(frozen=True)
 class Run:
     """All evidence of one run.

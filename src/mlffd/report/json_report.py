@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mlffd.checks.cases import Omission
-from mlffd.checks.evidence import Verdict
-from mlffd.checks.run import WORST_FIRST, Run, overall, report_document, run_environment
+from mlffd.checks.run import Run, report_document, run_environment
 from mlffd.files import write_text_atomically
+from mlffd.verdicts import WORST_FIRST, Verdict, overall
 
 
 def write_json(run: Run, path: Path) -> None:

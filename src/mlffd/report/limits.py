@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from ase.data import chemical_symbols
 
 from mlffd.checkpoints import Checkpoint
-from mlffd.checks.evidence import Evidence, Verdict
+from mlffd.checks.evidence import Evidence
 from mlffd.checks.measuring import StudentAccuracy
 from mlffd.golden.breakdown import Breakdown, Figures
 from mlffd.report.figures import columns
 from mlffd.report.markdown import plain_text
 from mlffd.report.training import TrainingStatement
+from mlffd.verdicts import Verdict
 
 #: Parts on fewer structures are not called the worst: their figures are too uncertain.
 _ENOUGH = 10

@@ -79,8 +79,9 @@ class SessionReport:
 
     def _write_json(self, path: Path, *, unfinished: bool) -> None:
         from mlffd.checks.cases import Plan, configured_subjects, plan
-        from mlffd.checks.evidence import Evidence, Verdict
+        from mlffd.checks.evidence import Evidence
         from mlffd.report.json_report import write_collected
+        from mlffd.verdicts import Verdict
 
         try:
             cases, omissions = plan(configured_subjects(self.settings))

@@ -7,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mlffd.checks.cases import Omission
-from mlffd.checks.evidence import Criterion, Evidence, Verdict
+from mlffd.checks.evidence import Criterion, Evidence
 from mlffd.checks.registry import all_checks
 from mlffd.checks.run import Run
 from mlffd.report.accuracy import print_standings
 from mlffd.report.text import printable
+from mlffd.verdicts import Verdict
 
 #: Larger numbers are no counts, and would take up the whole line.
 LARGEST_COUNT = 1e9

@@ -1,13 +1,14 @@
 import pytest
 
 from mlffd.checks.cases import Case, configured_subjects, named_subjects, plan
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.foreign import ForeignSubject
 from mlffd.checks.registry import all_checks, check
 from mlffd.checks.subjects import ArtifactSubject, DatasetSubject, StudentSubject
 from mlffd.config import KnownDefect, Settings
 from mlffd.errors import InputError
 from mlffd.export.manifest import Deviation, Manifest, manifest_path, write_manifest
+from mlffd.verdicts import Verdict
 
 
 def register(name, result, *, concern="physics", kind=StudentSubject, unless=None):

@@ -5,8 +5,8 @@ import torch
 from springs import LENGTH, PairPotential, spring, triangle
 
 from mlffd.checks.conservation import check_nve_conservation
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.subjects import StudentSubject
+from mlffd.verdicts import Verdict
 
 STIFF = 30.0  # eV/Å²
 

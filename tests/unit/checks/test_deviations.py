@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mlffd.checks.deviations import Comparison, deviations
-from mlffd.checks.evidence import Verdict, judge
+from mlffd.checks.evidence import judge
 from mlffd.runtimes.potential import StructurePrediction
+from mlffd.verdicts import Verdict
 
 FORCES = np.arange(6.0).reshape(2, 3)
 EXPECTED = StructurePrediction(-10.0, FORCES)

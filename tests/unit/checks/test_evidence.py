@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge, plain
+from mlffd.checks.evidence import Criterion, Evidence, judge, plain
 from mlffd.errors import InputError
+from mlffd.verdicts import Verdict
 
 
 @pytest.mark.parametrize("measured", [math.nan, math.inf, -math.inf])

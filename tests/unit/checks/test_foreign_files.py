@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mlffd.checks.cases import named_subjects, plan
-from mlffd.checks.evidence import Verdict
 from mlffd.config import Settings
 from mlffd.errors import InputError
+from mlffd.verdicts import Verdict
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export")
 pytest.importorskip("onnxruntime", reason="needs the extra export")

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.known_defects import CLEAR_MARGIN, hold_against
 from mlffd.config import KnownDefect
+from mlffd.verdicts import Verdict
 
 
 def declared(limit):

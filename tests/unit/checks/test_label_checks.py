@@ -8,10 +8,10 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 
 from mlffd.checks.cases import plan
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.subjects import DatasetSubject
 from mlffd.structures.dataset import write_dataset
 from mlffd.structures.structure import Structure
+from mlffd.verdicts import Verdict
 
 
 def labelled(length: float, name: str) -> Structure:

@@ -6,12 +6,12 @@ import torch
 
 from mlffd.checkpoints import save_checkpoint
 from mlffd.checks.cases import plan
-from mlffd.checks.evidence import Verdict
 from mlffd.checks.subjects import StudentSubject
 from mlffd.structures.composition import compositions
 from mlffd.structures.dataset import write_dataset
 from mlffd.structures.structure import Structure
 from mlffd.students import build
+from mlffd.verdicts import Verdict
 
 
 def structure(name, numbers):

@@ -7,11 +7,12 @@ import torch
 
 import mlffd
 from mlffd.checks.cases import plan
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
-from mlffd.checks.run import EXIT_CODES, Run, load_settings_for, overall, run_cases
+from mlffd.checks.run import Run, load_settings_for, run_cases
 from mlffd.checks.subjects import StudentSubject
 from mlffd.errors import InputError
+from mlffd.verdicts import EXIT_CODES, Verdict, overall
 
 
 def run_of(*verdicts):

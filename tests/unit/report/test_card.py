@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlffd.checkpoints import read_checkpoint, save_checkpoint
-from mlffd.checks.evidence import Criterion, Evidence, Verdict, judge
+from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.measuring import StudentAccuracy
 from mlffd.golden.breakdown import break_down
 from mlffd.golden.records import Predictions
@@ -18,6 +18,7 @@ from mlffd.report.markdown import code, plain_text, table
 from mlffd.report.training import TrainingStatement
 from mlffd.structures.structure import Structure
 from mlffd.students import build
+from mlffd.verdicts import Verdict
 
 TRAINING = {
     "data": {

@@ -3,10 +3,11 @@ import json
 import pytest
 
 from mlffd.checks.cases import Omission
-from mlffd.checks.evidence import Criterion, Evidence, Verdict
+from mlffd.checks.evidence import Criterion, Evidence
 from mlffd.checks.run import Run
 from mlffd.errors import InputError
 from mlffd.report.json_report import write_collected, write_json
+from mlffd.verdicts import Verdict
 
 
 def refuse(constant):

@@ -4,9 +4,10 @@ import pytest
 from rich.console import Console
 
 from mlffd.checks.cases import Omission
-from mlffd.checks.evidence import Criterion, Evidence, Verdict
+from mlffd.checks.evidence import Criterion, Evidence
 from mlffd.checks.run import Run
 from mlffd.report.terminal import describe, print_run
+from mlffd.verdicts import Verdict
 
 OVER = Criterion("forces_max", 2.5e-3, 1e-7, "eV/Å")
 WITHIN = Criterion("energy_max", 1e-10, 1e-8, "eV/atom")

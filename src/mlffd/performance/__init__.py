@@ -1,0 +1,1 @@
+"""How fast students are: what is measured, clocks and counters, comparisons of commits."""

@@ -21,6 +21,7 @@ from pydantic import (
 
 from mlffd.errors import InputError
 from mlffd.export_settings import BudgetSettings, ExportSettings
+from mlffd.performance_settings import PerformanceSettings, TierSettings
 from mlffd.setting_values import FilePath, Limit, Picoseconds
 
 
@@ -91,6 +92,7 @@ class StudentSettings(_GoldenSettings):
         checkpoint: its weights.
         golden: its golden record (.json); `mlffd golden accept` writes it.
         dataset: name of the data set that the golden is made with.
+        counters: the golden record of its counters (.json); needs no data set.
         parameters: how many it should have.
         elements: symbols of the elements that it is to serve.
         limits: overrides, by check and criterion.
@@ -100,6 +102,7 @@ class StudentSettings(_GoldenSettings):
 
     checkpoint: FilePath
     dataset: str | None = None
+    counters: RecordPath | None = None
     parameters: Count | None = None
     elements: tuple[Element, ...] = ()
     nve_picoseconds: Picoseconds = 0.5
@@ -140,6 +143,7 @@ class Settings(_Strict):
         datasets: by name.
         artifacts: exported files under regression, by name.
         exports: what `mlffd export --all` makes of every student.
+        performance: how the speed of commits is compared.
         strict: a significant improvement fails until its golden is accepted.
     """
 
@@ -147,6 +151,7 @@ class Settings(_Strict):
     datasets: dict[str, DatasetSettings] = {}
     artifacts: dict[str, ArtifactSettings] = {}
     exports: ExportSettings = ExportSettings()
+    performance: PerformanceSettings = PerformanceSettings()
     strict: StrictBool = False
     _source: Path | None = PrivateAttr(None)
 
@@ -214,16 +219,16 @@ def _refuse_unclear_names(settings: Settings, path: Path) -> None:
 
 def _refuse_shared_goldens(settings: Settings, path: Path) -> None:
     """Accepting one of two goldens in the same file would overwrite the other."""
+    records = {
+        **{f"students.{name}.golden": s.golden for name, s in settings.students.items()},
+        **{f"students.{name}.counters": s.counters for name, s in settings.students.items()},
+        **{f"datasets.{name}.golden": d.golden for name, d in settings.datasets.items()},
+    }
     owners: dict[str, str] = {}
-    for kind, subjects in (("students", settings.students), ("datasets", settings.datasets)):
-        for name, subject in subjects.items():
-            if subject.golden is None:
-                continue
-            key = f"{kind}.{name}.golden"
-            # Unlike Path.resolve, it does not raise at links in a circle.
-            other = owners.setdefault(os.path.realpath(subject.golden), key)
-            if other != key:
-                raise InputError(f"{path}: {other} and {key}: expected different files")
+    for key, record in records.items():
+        # Unlike Path.resolve, it does not raise at links in a circle.
+        if record and (other := owners.setdefault(os.path.realpath(record), key)) != key:
+            raise InputError(f"{path}: {other} and {key}: expected different files")
 
 
 def _describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -251,6 +256,10 @@ def _allowed(location: tuple[int | str, ...]) -> list[str]:
             model = ArtifactSettings
         case ("exports", "budget", _):
             model = BudgetSettings
+        case ("performance", "tiers", _, _):
+            model = TierSettings
+        case ("performance", _):
+            model = PerformanceSettings
         case _:
             model = KnownDefect
     return sorted(model.model_fields)
@@ -259,7 +268,11 @@ def _allowed(location: tuple[int | str, ...]) -> list[str]:
 def _resolved(settings: Settings, folder: Path) -> Settings:
     students = {
         name: s.model_copy(
-            update={"checkpoint": folder / s.checkpoint, "golden": s.golden and folder / s.golden}
+            update={
+                "checkpoint": folder / s.checkpoint,
+                "golden": s.golden and folder / s.golden,
+                "counters": s.counters and folder / s.counters,
+            }
         )
         for name, s in settings.students.items()
     }

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = pytest.StashKey[Path]()
 
-_CONCERNS = ("loading", "golden", "physics", "exports", "data")
-
-#: The check whose test also proposes its subject's golden: it has computed what that needs.
-_PROPOSING = ("matches_golden", "dataset_coverage")
+_CONCERNS = ("loading", "golden", "physics", "exports", "data", "speed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -214,7 +211,7 @@ def _run(item: pytest.Item, case: "Case") -> "Evidence":
     item.user_properties.append((EVIDENCE, evidence.as_dict()))
     if evidence.noteworthy:
         item.user_properties.append((NOTE, describe(evidence)))
-    if item.config.getoption("--mlffd-propose") and case.check.name in _PROPOSING:
+    if item.config.getoption("--mlffd-propose"):
         _propose(item, case)
     if evidence.verdict is not Verdict.PASS:
         raise CheckFailureError(f"{describe(evidence)}\n\n{case.check.meaning}")
@@ -223,13 +220,13 @@ def _run(item: pytest.Item, case: "Case") -> "Evidence":
 
 def _propose(item: pytest.Item, case: "Case") -> None:
     """Hand the controller what the golden would be; without one, `accept` sees it missing."""
-    from mlffd.checks.proposing import propose
-    from mlffd.checks.subjects import GoldenSubject
+    from mlffd.checks.proposing import goldens_of
     from mlffd.errors import InputError
     from mlffd.report.session import PROPOSAL
 
-    assert isinstance(case.subject, GoldenSubject)  # no other has a check in _PROPOSING
-    try:
-        item.user_properties.append((PROPOSAL, propose(case.subject).as_dict()))
-    except InputError as error:
-        item.add_report_section("call", "mlffd", f"nothing proposed: {error}")
+    for golden in goldens_of(case.subject):
+        if golden.check == case.check.name:
+            try:
+                item.user_properties.append((PROPOSAL, golden.propose().as_dict()))
+            except InputError as error:
+                item.add_report_section("call", "mlffd", f"nothing proposed: {error}")

@@ -157,6 +157,7 @@ def configured_subjects(settings: Settings, *, device: str = "cpu") -> list[Subj
             elements=frozenset(atomic_numbers[e] for e in s.elements) or None,
             golden_path=s.golden,
             dataset_path=settings.datasets[s.dataset].path if s.dataset else None,
+            counters_path=s.counters,
             limits=s.limits,
             known_defects=s.known_defects,
             nve_picoseconds=s.nve_picoseconds,

@@ -10,7 +10,7 @@ from mlffd.checks.subjects import Subject
 
 _MEANING = "If this fails, it probably means"
 
-CONCERNS = ("loading", "golden", "physics", "exports", "data")
+CONCERNS = ("loading", "golden", "physics", "exports", "data", "speed")
 
 S = TypeVar("S", bound=Subject)
 

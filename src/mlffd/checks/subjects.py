@@ -14,8 +14,9 @@ from mlffd.checks.foreign import ForeignSubject
 from mlffd.config import KnownDefect
 from mlffd.errors import InputError
 from mlffd.golden.predicting import predict_all
-from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden
-from mlffd.golden.store import read_dataset_record, read_student_record
+from mlffd.golden.records import CountersRecord, DatasetRecord, Predictions, StudentGolden
+from mlffd.golden.store import read_counters_record, read_dataset_record, read_student_record
+from mlffd.performance.counting import count_student
 from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.potential import Potential
 from mlffd.structures import probes
@@ -41,6 +42,7 @@ class StudentSubject:
         elements: atomic numbers that it is to serve; None: nobody says.
         golden_path: its golden record; None: it has none.
         dataset_path: the labelled structures that the golden was made with.
+        counters_path: the golden record of its counters; None: it has none.
         limits: overrides, ``{check: {criterion: limit}}``.
         known_defects: declared, by check.
         nve_picoseconds: length of each molecular dynamics run.
@@ -54,6 +56,7 @@ class StudentSubject:
     elements: frozenset[int] | None = None
     golden_path: Path | None = None
     dataset_path: Path | None = None
+    counters_path: Path | None = None
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     known_defects: Mapping[str, KnownDefect] = field(default_factory=dict)
     nve_picoseconds: float = 0.5
@@ -85,6 +88,16 @@ class StudentSubject:
         """What it predicts for its data set now; the golden checks share them."""
         assert self.dataset is not None
         return predict_all(self.potential, list(self.dataset))
+
+    @cached_property
+    def counters(self) -> dict[str, dict[str, int]]:
+        """What it costs now, in counts."""
+        return count_student(self.checkpoint.student(dtype=torch.float32))
+
+    @cached_property
+    def golden_counters(self) -> CountersRecord | None:
+        """What it cost when that was accepted, if it ever was."""
+        return None if self.counters_path is None else read_counters_record(self.counters_path)
 
     @cached_property
     def probe_elements(self) -> frozenset[int]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlffd.golden.compare import Comparison, compare_metrics
+from mlffd.golden.counters import differences
 from mlffd.golden.proposals import StudentProposal
-from mlffd.golden.records import DatasetRecord, EnvironmentEntry, StudentGolden
+from mlffd.golden.records import CountersRecord, DatasetRecord, EnvironmentEntry, StudentGolden
 from mlffd.golden.residuals import residuals
 from mlffd.structures.structure import Structure
 
@@ -112,6 +113,23 @@ def dataset_changes(golden: DatasetRecord | None, new: DatasetRecord) -> list[st
                 f"{after.structures if after else 0} structures"
             )
     return lines
+
+
+def counters_changes(golden: CountersRecord | None, new: CountersRecord) -> list[str]:
+    """Old -> new, counter by counter; [] if nothing changes."""
+    if golden is None:
+        return ["no golden yet; would become:", *_listed(new)]
+    lines = []
+    if golden.torch != new.torch:
+        lines.append(f"torch: {golden.torch} -> {new.torch}: what changes may be its doing")
+    return lines + [str(d) for d in differences(golden.counters, new.counters)]
+
+
+def _listed(record: CountersRecord) -> list[str]:
+    return [
+        f"  {place}: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()))
+        for place, counts in sorted(record.counters.items())
+    ]
 
 
 def _symbols(record: DatasetRecord) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlffd.errors import InputError
 from mlffd.files import write_text_atomically
 from mlffd.golden.records import (
+    CountersRecord,
     DatasetRecord,
     EnvironmentEntry,
     Predictions,
@@ -21,7 +22,7 @@ from mlffd.golden.records import (
 from mlffd.golden.store import (
     describe_problems,
     read_student_record,
-    write_dataset_record,
+    write_record,
     write_student_record,
 )
 
@@ -34,6 +35,11 @@ class StudentProposal:
 
     record: StudentRecord
     predictions: Predictions
+
+    @property
+    def name(self) -> str:
+        """Tells it from all others of a run."""
+        return self.record.subject
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; floats survive exactly."""
@@ -49,17 +55,28 @@ class StudentProposal:
 
 
 @dataclass(frozen=True, eq=False)
-class DatasetProposal:
-    """A record that could become a data set's golden."""
+class RecordProposal:
+    """A record, without arrays, that could become a data set's golden or a student's counters."""
 
-    record: DatasetRecord
+    record: DatasetRecord | CountersRecord
+
+    @property
+    def name(self) -> str:
+        """Tells it from all others of a run."""
+        subject = self.record.subject
+        return counters_name(subject) if isinstance(self.record, CountersRecord) else subject
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"record": self.record.model_dump(mode="json")}
 
 
-Proposal = StudentProposal | DatasetProposal
+Proposal = StudentProposal | RecordProposal
+
+
+def counters_name(student: str) -> str:
+    """What the golden counters of a student are called: its golden has its own name."""
+    return f"{student} (counters)"
 
 
 def accept(proposal: Proposal, path: Path, *, reason: str) -> None:
@@ -70,10 +87,10 @@ def accept(proposal: Proposal, path: Path, *, reason: str) -> None:
     """
     if not reason.strip():
         raise InputError("a golden is accepted for a reason: --reason must say one")
-    if isinstance(proposal, DatasetProposal):
+    if isinstance(proposal, RecordProposal):
         record = proposal.record
         provenance = {**record.provenance, "reason": reason}
-        write_dataset_record(path, record.model_copy(update={"provenance": provenance}))
+        write_record(path, record.model_copy(update={"provenance": provenance}))
         return
     if not proposal.predictions.is_finite():
         raise InputError(f"{proposal.record.subject}: predictions are not finite: not accepted")
@@ -127,7 +144,7 @@ def write_proposals(path: Path, rows: Sequence[dict[str, Any]], *, expected: Seq
     Args:
         path: of the JSON file.
         rows: `as_dict` of each proposal.
-        expected: subjects that the run should have proposed for.
+        expected: names of the proposals that the run should have made.
 
     Raises:
         ValueError: a value is not finite.
@@ -155,7 +172,7 @@ def read_proposals(path: Path) -> list[Proposal]:
         ) from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if missing := sorted(set(document.expected) - {p.record.subject for p in proposals}):
+    if missing := sorted(set(document.expected) - {p.name for p in proposals}):
         raise InputError(f"{path}: of an incomplete run, without: {', '.join(missing)}")
     return proposals
 
@@ -190,14 +207,14 @@ class _StudentRow(_Strict):
         )
 
 
-class _DatasetRow(_Strict):
-    record: DatasetRecord
+class _RecordRow(_Strict):
+    record: DatasetRecord | CountersRecord
 
     def proposal(self) -> Proposal:
-        return DatasetProposal(self.record)
+        return RecordProposal(self.record)
 
 
 class _Document(_Strict):
     format: Literal["mlffd-proposals"]
     expected: list[str]
-    proposals: list[_StudentRow | _DatasetRow]
+    proposals: list[_StudentRow | _RecordRow]

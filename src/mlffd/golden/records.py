@@ -144,6 +144,26 @@ class DatasetRecord(_Strict):
     provenance: dict[str, Any]
 
 
+class CountersRecord(_Strict):
+    """The golden of what a student costs, in counts; see `mlffd.golden.counters`.
+
+    Attributes:
+        format_version: of this layout.
+        kind: which record this is.
+        subject: the student's name.
+        torch: release of PyTorch that was counted in; every other one has its own operators.
+        counters: by what they are of, and by name.
+        provenance: where, when, why.
+    """
+
+    format_version: Literal[1] = 1
+    kind: Literal["counters"] = "counters"
+    subject: str
+    torch: Annotated[str, Field(min_length=1)]
+    counters: dict[str, dict[str, NonNegativeInt]]
+    provenance: dict[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Predictions of one structure or more.

@@ -14,7 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from mlffd.errors import InputError
 from mlffd.files import write_atomically, write_text_atomically
-from mlffd.golden.records import DatasetRecord, Predictions, StudentGolden, StudentRecord
+from mlffd.golden.records import (
+    CountersRecord,
+    DatasetRecord,
+    Predictions,
+    StudentGolden,
+    StudentRecord,
+)
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -45,6 +51,15 @@ def read_dataset_record(path: Path) -> DatasetRecord | None:
     return _read_record(path, DatasetRecord) if path.exists() else None
 
 
+def read_counters_record(path: Path) -> CountersRecord | None:
+    """A student's golden counters; None if they were never accepted.
+
+    Raises:
+        InputError: the record is damaged.
+    """
+    return _read_record(path, CountersRecord) if path.exists() else None
+
+
 def write_student_record(
     path: Path, record: StudentRecord, predictions: Predictions
 ) -> StudentRecord:
@@ -70,8 +85,8 @@ def write_student_record(
     return record
 
 
-def write_dataset_record(path: Path, record: DatasetRecord) -> None:
-    """Write a data set's golden.
+def write_record(path: Path, record: DatasetRecord | CountersRecord) -> None:
+    """Write a golden that has no arrays.
 
     Raises:
         InputError: the file cannot be written.

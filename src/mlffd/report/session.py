@@ -53,13 +53,15 @@ class SessionReport:
             self.cases[report.nodeid] = (case[0], case[1])
         if report.failed and EVIDENCE not in handed_over:
             self.failed_without_evidence.add(report.nodeid)
-        if report.when == "call":
-            if isinstance(evidence := handed_over.get(EVIDENCE), dict):
-                self.evidence.append(evidence)
-            if isinstance(note := handed_over.get(NOTE), str):
-                self.notes.append(note)
-            if isinstance(proposal := handed_over.get(PROPOSAL), dict):
-                self.proposed.append(proposal)
+        if report.when != "call":
+            return
+        for key, value in report.user_properties:  # several of a test that runs several cases
+            if key == EVIDENCE and isinstance(value, dict):
+                self.evidence.append(value)
+            elif key == NOTE and isinstance(value, str):
+                self.notes.append(value)
+            elif key == PROPOSAL and isinstance(value, dict):
+                self.proposed.append(value)
 
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int | pytest.ExitCode
@@ -115,10 +117,12 @@ class SessionReport:
         return {self.cases[test] for test in self.failed_without_evidence & self.cases.keys()}
 
     def _write_proposals(self, path: Path) -> None:
-        from mlffd.golden.proposals import write_proposals
+        from mlffd.golden.proposals import counters_name, write_proposals
 
-        subjects = [*self.settings.students.items(), *self.settings.datasets.items()]
+        students = self.settings.students.items()
+        subjects = [*students, *self.settings.datasets.items()]
         expected = [name for name, subject in subjects if subject.golden is not None]
+        expected += [counters_name(name) for name, s in students if s.counters is not None]
         write_proposals(path, self.proposed, expected=expected)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

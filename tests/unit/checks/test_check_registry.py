@@ -35,6 +35,7 @@ NAMES = {
         "precision_budget",
     ),
     "data": ("dataset_valid", "dataset_coverage", "labels_consistent", "energies_plausible"),
+    "speed": ("counters",),
 }
 
 
@@ -104,5 +105,5 @@ def test_a_name_is_taken_once(empty_registry):
 
 
 def test_an_unknown_concern_is_refused():
-    with pytest.raises(ValueError, match="concern 'speed', expected one of"):
-        check("well", concern="speed", kind=StudentSubject)
+    with pytest.raises(ValueError, match="concern 'beauty', expected one of"):
+        check("well", concern="beauty", kind=StudentSubject)

@@ -12,10 +12,10 @@ from golden_samples import (
 )
 
 from mlffd.errors import InputError
-from mlffd.golden.diff import dataset_changes, student_changes
+from mlffd.golden.diff import counters_changes, dataset_changes, student_changes
 from mlffd.golden.metrics import METRICS
 from mlffd.golden.proposals import StudentProposal
-from mlffd.golden.records import DatasetRecord, Predictions
+from mlffd.golden.records import CountersRecord, DatasetRecord, Predictions
 
 STRUCTURES = make_structures(20)
 PREDICTIONS = perturbed(STRUCTURES, 0.1)
@@ -184,4 +184,43 @@ def test_a_lost_and_a_new_element_are_shown():
         "F: 0 -> 1 structures",
         "H: 4 -> 0 structures",
         "O: 3 -> 5 structures",
+    ]
+
+
+def counters(counts, torch="2.13.0"):
+    return CountersRecord(subject="tiny", torch=torch, counters=counts, provenance={})
+
+
+def test_counters_that_are_the_same_change_nothing():
+    record = counters({"batch1": {"kernels": 227}})
+
+    assert counters_changes(record, record) == []
+
+
+def test_first_counters_show_all_of_them():
+    record = counters({"batch1": {"operators": 1335, "kernels": 227}, "weights": {"bytes": 4}})
+
+    assert counters_changes(None, record) == [
+        "no golden yet; would become:",
+        "  batch1: kernels 227, operators 1,335",
+        "  weights: bytes 4",
+    ]
+
+
+def test_counters_of_another_torch_are_a_change_even_if_they_are_the_same():
+    before, after = (counters({"batch1": {"kernels": 227}}, torch) for torch in ("2.13.0", "2.14"))
+
+    assert counters_changes(before, after) == [
+        "torch: 2.13.0 -> 2.14: what changes may be its doing"
+    ]
+
+
+def test_each_counter_that_changes_has_a_line():
+    before = counters({"batch1": {"kernels": 1227, "flops": 5}, "operators": {"aten.add": 2}})
+    after = counters({"batch1": {"kernels": 1229, "flops": 5}, "operators": {"aten.mul": 2}})
+
+    assert counters_changes(before, after) == [
+        "batch1: kernels: 1,227 -> 1,229 (+2)",
+        "operators: aten.add: 2 -> none",
+        "operators: aten.mul: none -> 2",
     ]

@@ -13,7 +13,7 @@ from mlffd.golden.records import DatasetRecord, ElementCount
 from mlffd.golden.store import (
     read_dataset_record,
     read_student_record,
-    write_dataset_record,
+    write_record,
     write_student_record,
 )
 
@@ -271,7 +271,7 @@ def test_a_data_set_record_is_written_and_read(tmp_path):
         provenance={"date": "2026-01-01"},
     )
 
-    write_dataset_record(path, record)
+    write_record(path, record)
 
     assert read_dataset_record(path) == record
     with pytest.raises(InputError, match="kind: Input should be 'student'"):

@@ -15,14 +15,14 @@ from golden_samples import (
 
 from mlffd.errors import InputError
 from mlffd.golden.proposals import (
-    DatasetProposal,
+    RecordProposal,
     StudentProposal,
     accept,
     read_proposals,
     write_proposals,
 )
-from mlffd.golden.records import DatasetRecord, Predictions
-from mlffd.golden.store import read_dataset_record, read_student_record
+from mlffd.golden.records import CountersRecord, DatasetRecord, Predictions
+from mlffd.golden.store import read_counters_record, read_dataset_record, read_student_record
 
 STRUCTURES = make_structures(4)
 PREDICTIONS = perturbed(STRUCTURES, 0.1)
@@ -35,6 +35,12 @@ DATASET_RECORD = DatasetRecord(
     typical={"forces_rms": 1.5},
     largest=5,
     elements={"H": {"atoms": 4, "structures": 2}},
+    provenance={"date": "2026-01-01"},
+)
+COUNTERS = CountersRecord(
+    subject="tiny",
+    torch="2.13.0",
+    counters={"batch1": {"kernels": 227}},
     provenance={"date": "2026-01-01"},
 )
 
@@ -123,7 +129,7 @@ def test_other_environments_go_when_the_same_weights_predict_something_else(path
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_reason_is_demanded(tmp_path, reason):
-    for one in (proposal(), DatasetProposal(DATASET_RECORD)):
+    for one in (proposal(), RecordProposal(DATASET_RECORD), RecordProposal(COUNTERS)):
         with pytest.raises(InputError, match="--reason"):
             accept(one, tmp_path / "golden.json", reason=reason)
     assert not list(tmp_path.iterdir())
@@ -149,25 +155,38 @@ def test_a_damaged_golden_is_not_silently_replaced(path):
 
 
 def test_a_data_set_is_accepted_with_its_reason(tmp_path):
-    accept(DatasetProposal(DATASET_RECORD), tmp_path / "data.json", reason="first")
+    accept(RecordProposal(DATASET_RECORD), tmp_path / "data.json", reason="first")
 
     record = read_dataset_record(tmp_path / "data.json")
     assert record.provenance == {"date": "2026-01-01", "reason": "first"}
     assert record.elements == DATASET_RECORD.elements
 
 
+def test_counters_are_accepted_with_their_reason(tmp_path):
+    accept(RecordProposal(COUNTERS), tmp_path / "counters.json", reason="first")
+
+    record = read_counters_record(tmp_path / "counters.json")
+    assert record.provenance == {"date": "2026-01-01", "reason": "first"}
+    assert record.counters == COUNTERS.counters
+    with pytest.raises(InputError, match="kind: Input should be 'dataset'"):
+        read_dataset_record(tmp_path / "counters.json")
+
+
 @pytest.fixture
 def proposals(tmp_path):
     """A file that a complete run has written."""
     path = tmp_path / "proposals.json"
-    rows = [proposal().as_dict(), DatasetProposal(DATASET_RECORD).as_dict()]
-    write_proposals(path, rows, expected=["tiny", "data"])
+    records = (RecordProposal(DATASET_RECORD), RecordProposal(COUNTERS))
+    rows = [proposal().as_dict(), *(record.as_dict() for record in records)]
+    write_proposals(path, rows, expected=["tiny", "data", "tiny (counters)"])
     return path
 
 
 def test_proposals_survive_their_file(proposals):
-    student, data = read_proposals(proposals)
+    student, data, counters = read_proposals(proposals)
 
+    assert [p.name for p in (student, data, counters)] == ["tiny", "data", "tiny (counters)"]
+    assert counters.record == COUNTERS
     assert student.record == proposal().record
     assert np.array_equal(student.predictions.forces, PREDICTIONS.forces)
     assert data.record == DATASET_RECORD
@@ -235,7 +254,7 @@ def test_proposals_that_are_not_there_or_no_text(tmp_path):
 
 
 def test_what_was_proposed_can_be_accepted(proposals, tmp_path):
-    student, _ = read_proposals(proposals)
+    student, *_ = read_proposals(proposals)
 
     accept(student, tmp_path / "tiny.json", reason="as reviewed")
 

@@ -90,10 +90,19 @@ def prepare(workload: Workload, root: Path, exports: Path | None = None) -> Prep
     Raises:
         Unavailable: the revision has no such student, runtime or file.
     """
+    return prepare_potential(potential_of(workload, root, exports), workload.system)
+
+
+def prepare_potential(potential: Any, name: str) -> Prepared:  # noqa: ANN401 - the revision's own
+    """As `prepare`, of a potential that is there already.
+
+    Args:
+        potential: what is to be called.
+        name: of the system, one of `SYSTEMS`.
+    """
     from mlffd.runtimes.potential import collate_for
 
-    potential = potential_of(workload, root, exports)
-    structures = system(workload.system)
+    structures = system(name)
     batch = collate_for(potential, structures)
 
     def call() -> Any:  # noqa: ANN401 - a Prediction of the revision's own

@@ -17,11 +17,11 @@ from mlffd.files import require_writable
 from mlffd.report.commands import Config, Device, accuracy, card, compare
 from mlffd.report.console import output, status
 from mlffd.report.export_commands import export
+from mlffd.report.perf_commands import perf_app
 from mlffd.report.text import printable
 
 if TYPE_CHECKING:
     from mlffd.checks.cases import Case
-    from mlffd.checks.subjects import GoldenSubject
     from mlffd.golden.proposals import Proposal
 
 # Heavy imports (torch, ASE) are inside the commands: help and bad usage answer at once.
@@ -36,6 +36,7 @@ golden_app = typer.Typer(help="Review and accept expected results.", no_args_is_
 data_app = typer.Typer(help="Look into, check, convert and make data sets.", no_args_is_help=True)
 app.add_typer(golden_app, name="golden")
 app.add_typer(data_app, name="data")
+app.add_typer(perf_app, name="perf")
 
 
 def main() -> NoReturn:
@@ -175,18 +176,17 @@ def golden_accept(
 
     if not reason.strip():
         raise InputError("--reason: say why the change is intended")
-    for subject, proposal in _review(subjects, config, device, proposed):
-        assert subject.golden_path is not None  # those without are not reviewed
-        accept(proposal, subject.golden_path, reason=reason)
-        typer.echo(f"accepted: {subject.golden_path}")
+    for path, proposal in _review(subjects, config, device, proposed):
+        accept(proposal, path, reason=reason)
+        typer.echo(f"accepted: {path}")
 
 
 def _review(
     names: list[str] | None, config: Path | None, device: str, proposed: Path | None = None
-) -> "list[tuple[GoldenSubject, Proposal]]":
-    """Print what would change; the subjects with the proposals that change something."""
+) -> "list[tuple[Path, Proposal]]":
+    """Print what would change; the records, with the proposals, that something changes in."""
     from mlffd.checks.cases import named_subjects
-    from mlffd.checks.proposing import changes, propose, refuse_mismatch
+    from mlffd.checks.proposing import changes, goldens_of, refuse_mismatch
     from mlffd.checks.run import load_settings_for
     from mlffd.checks.subjects import GoldenSubject
     from mlffd.golden.proposals import read_proposals
@@ -195,24 +195,25 @@ def _review(
     available_device(device)
     settings = load_settings_for(config, needed=True)
     chosen = named_subjects(names or [], settings, device=device)
-    subjects = [s for s in chosen if isinstance(s, GoldenSubject) and s.golden_path]
-    if not subjects:
+    subjects = [s for s in chosen if isinstance(s, GoldenSubject)]
+    goldens = [(subject, golden) for subject in subjects for golden in goldens_of(subject)]
+    if not goldens:
         raise InputError("no student and no data set of the settings has a golden")
-    ready = None if proposed is None else {p.record.subject: p for p in read_proposals(proposed)}
+    ready = None if proposed is None else {p.name: p for p in read_proposals(proposed)}
     typer.echo(printable(f"settings: {settings.source}"))
     changing = []
-    for subject in subjects:
-        if ready is not None and subject.name not in ready:
-            raise InputError(f"{proposed}: proposes nothing for {subject.name}")
-        with status(f"computing {subject.name}"):
-            proposal = propose(subject) if ready is None else ready[subject.name]
+    for subject, golden in goldens:
+        if ready is not None and golden.name not in ready:
+            raise InputError(f"{proposed}: proposes nothing for {golden.name}")
+        with status(f"computing {golden.name}"):
+            proposal = golden.propose() if ready is None else ready[golden.name]
             refuse_mismatch(subject, proposal)
             lines = changes(subject, proposal)
-        typer.echo(f"{subject.name}:" if lines else f"{subject.name}: nothing to accept")
+        typer.echo(f"{golden.name}:" if lines else f"{golden.name}: nothing to accept")
         for line in lines:
             typer.echo(printable(f"  {line}"))
         if lines:
-            changing.append((subject, proposal))
+            changing.append((golden.path, proposal))
     return changing
 
 

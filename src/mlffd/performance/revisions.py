@@ -75,7 +75,7 @@ def build(repository: Path, commit: str, cache: Path | None = None) -> Built:
     """
     # What is built depends on the Python, too.
     tag = f"{commit}-{sys.implementation.cache_tag}"
-    folder = (cache or default_cache()) / tag
+    folder = (cache or default_cache()).resolve() / tag  # workers run elsewhere
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         write_folder_atomically(folder, lambda aside: _build(repository, commit, aside))

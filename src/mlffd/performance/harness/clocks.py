@@ -1,5 +1,6 @@
 """Clocks: processor time on a CPU, events on a GPU; and in what state the device is."""
 
+import gc
 import platform
 import shutil
 import subprocess
@@ -42,11 +43,13 @@ class ProcessorClock(Clock):
     def measure(self, call: Callable[[], Any], calls: int) -> Reading:
         """See `Clock.measure`."""
         seconds, wall = [], []
+        gc.disable()  # or one's garbage would fall to whoever is next
         for _ in range(calls):
             started, began = time.perf_counter(), time.process_time()
             call()
             seconds.append(time.process_time() - began)
             wall.append(time.perf_counter() - started)
+        gc.enable()
         return Reading(seconds, wall)
 
 
@@ -74,6 +77,35 @@ class CudaClock(Clock):
 def clock_for(device: str) -> Clock:
     """The clock of a device."""
     return CudaClock() if torch.device(device).type == "cuda" else ProcessorClock()
+
+
+def timer_for(device: str) -> Callable[[], float]:
+    """A running clock of a device, in seconds, for programs that take differences themselves."""
+    return _CudaTimer() if torch.device(device).type == "cuda" else time.process_time
+
+
+class _CudaTimer:
+    """Seconds that the GPU has stamped so far.
+
+    A sum of the times between one reading and the next: the time since a distant event would be
+    float32 milliseconds of a large number, and its differences coarse.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._last = self._stamp()
+
+    def __call__(self) -> float:
+        now = self._stamp()
+        self._seconds += self._last.elapsed_time(now) / 1e3
+        self._last = now
+        return self._seconds
+
+    def _stamp(self) -> Any:  # noqa: ANN401 - torch's events have no types
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        event.synchronize()
+        return event
 
 
 def device_state(device: str = "cpu") -> dict[str, str]:

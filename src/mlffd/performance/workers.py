@@ -1,0 +1,120 @@
+"""Processes that run revisions: started, asked, and gone when they are no longer needed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlffd.errors import MlffdError
+from mlffd.performance import harness
+from mlffd.performance.revisions import Built
+
+_HARNESS = Path(harness.__file__).parent / "__main__.py"
+
+
+class WorkerError(MlffdError):
+    """A worker answered with an error, or died.
+
+    Attributes:
+        kind: name of the error's class in the worker; empty if it died.
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Worker:
+    """One process of a revision.
+
+    Args:
+        built: the revision.
+        exports: folder of its exported files.
+        core: that it is to stay on; None: the system chooses.
+    """
+
+    def __init__(self, built: Built, exports: Path | None = None, core: int | None = None) -> None:
+        # -P: nothing comes from the folder of the script, whose modules have common names.
+        command = [sys.executable, "-P", str(_HARNESS), str(built.root)]
+        self._process = subprocess.Popen(
+            [*command, *([str(exports)] if exports else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**built.environment(), "OMP_NUM_THREADS": "1"},
+            cwd=built.root,
+            text=True,
+        )
+        if core is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, {core})
+        self.built = built
+
+    def ask(self, command: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
+        """Send a command, see `mlffd.performance.harness.serve`, and wait for the answer.
+
+        Raises:
+            WorkerError: it answered with an error, or did not answer.
+        """
+        self.send(command, **arguments)
+        return self.receive()
+
+    def send(self, command: str, **arguments: Any) -> None:  # noqa: ANN401
+        """Send a command and do not wait: `receive` does."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died: receive says so
+
+    def receive(self) -> Any:  # noqa: ANN401
+        """The answer to the earliest command that has none yet; errors as of `ask`."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            raise WorkerError(f"a worker of {self.built.commit[:12]} ended abruptly, with {code}")
+        found: Mapping[str, Any] = json.loads(line)
+        if "error" in found:
+            raise WorkerError(
+                f"{self.built.commit[:12]}: {found['error']['message']}", found["error"]["kind"]
+            )
+        return found["ok"]
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def workers(*wanted: tuple[Built, Path | None], core: int | None = None) -> Iterator[list[Worker]]:
+    """A worker of each revision with the folder of its exports; started together.
+
+    Raises:
+        WorkerError: one of them imports another mlffd than that of its revision.
+    """
+    with ExitStack() as stack:
+        found = []
+        for built, exports in wanted:
+            worker = Worker(built, exports, core)
+            stack.callback(worker.close)
+            found.append(worker)
+        for worker in found:
+            worker.send("state")
+        for worker in found:
+            _require_own_package(worker, Path(worker.receive()["mlffd"]))
+        yield found
+
+
+def _require_own_package(worker: Worker, package: Path) -> None:
+    """Two workers of the same code would agree, and say nothing."""
+    packages = worker.built.packages
+    has_own = packages is not None and (packages / "mlffd").exists()
+    if has_own and packages not in package.parents:
+        raise WorkerError(
+            f"{worker.built.commit[:12]}: a worker imports {package}, expected that of {packages}"
+        )

@@ -489,6 +489,29 @@ def test_worse_weights_are_a_regression_and_the_diff_shows_by_how_much(project, 
     assert len(list(project.record.parent.glob("*.npz"))) == 1
 
 
+def test_counters_are_reviewed_and_accepted_as_goldens_are(project, mlffd):
+    record = project.folder / "golden" / "costs.json"
+    text = "[students.small]\ncheckpoint = 'small.pt'\ncounters = 'golden/costs.json'\n"
+    project.settings.write_text(text)
+    missing = mlffd("check", "--only", "speed")
+    assert missing.code == 3
+    assert "mlffd golden accept" in missing.out
+    assert accept(mlffd, reason="the first ones").code == 0
+    document = json.loads(record.read_text(encoding="utf-8"))
+    assert document["provenance"]["reason"] == "the first ones"
+    assert mlffd("check", "--only", "speed").code == 0
+    document["counters"]["batch1"]["kernels"] += 1
+    record.write_text(json.dumps(document))
+    shown = mlffd("golden", "diff").out.splitlines()
+    found = document["counters"]["batch1"]["kernels"]
+    assert shown[1:] == ["small (counters):", f"  batch1: kernels: {found} -> {found - 1} (-1)"]
+    assert mlffd("check", "--only", "speed").code == 1
+    record.write_text(json.dumps({**document, "torch": "2.3.1"}))
+    incomparable = mlffd("check", "--only", "speed")
+    assert incomparable.code == 3
+    assert "of torch 2.3.1" in incomparable.out
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
     command = ["git", *identity, *arguments]

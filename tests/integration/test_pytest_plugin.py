@@ -10,8 +10,9 @@ import pytest
 from small_project import Project
 
 from mlffd.checks.cases import configured_subjects, plan
-from mlffd.checks.proposing import propose
+from mlffd.checks.proposing import propose, propose_counters
 from mlffd.checks.run import run_cases
+from mlffd.checks.subjects import StudentSubject
 from mlffd.cli import main
 from mlffd.config import load_settings
 from mlffd.report.json_report import write_json
@@ -30,6 +31,8 @@ def _everything_is_imported(template, tmp_path_factory) -> None:
     write_json(run_cases(cases, omissions), tmp_path_factory.mktemp("warm") / "run.json")
     for subject in subjects:
         propose(subject)
+        if isinstance(subject, StudentSubject):
+            propose_counters(subject)
 
 
 @pytest.fixture
@@ -370,6 +373,27 @@ def test_a_destination_that_is_not_there_is_refused_at_once(project, pytester, o
 # --- cases in test files
 
 
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_one_test_can_run_several_cases(project, pytester, workers):
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+        from mlffd.checks.cases import configured_subjects, plan
+        from mlffd.config import load_settings
+
+        def test_all(mlffd_gate):
+            settings = load_settings(Path(__file__).parent / "mlffd.toml")
+            for case in plan(configured_subjects(settings), ["loading"]).cases:
+                mlffd_gate(case)
+        """
+    )
+    result = pytester.runpytest_inprocess("--mlffd-json=run.json", *workers)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["mlffd: 3 cases: 3 pass"])
+    assert set(evidence_of(project).values()) == {"pass"}
+    assert len(evidence_of(project)) == 3
+
+
 def test_cases_can_be_tests_of_a_file(project, pytester):
     pytester.makepyfile(PARAMETRIZED)
     result = pytester.runpytest_inprocess("-v", "-m", "mlffd_loading", "--mlffd-json=run.json")
@@ -406,6 +430,19 @@ def test_a_run_proposes_goldens_and_writes_none(project, pytester, monkeypatch):
     assert project.files() - before == {"new.json"}
     assert accept(monkeypatch, "new.json") == 0
     pytester.runpytest_inprocess(*selection).assert_outcomes(passed=4, deselected=18)
+
+
+def test_counters_are_proposed_beside_the_goldens(project, pytester, monkeypatch):
+    text = project.settings.read_text()
+    named = text.replace('dataset = "data"', 'dataset = "data"\ncounters = "golden/costs.json"')
+    project.settings.write_text(named)
+    selection = ["--mlffd", "-n", "2", "-k", "matches_golden or coverage or counters"]
+    first = pytester.runpytest_inprocess(*selection, "--mlffd-propose=new.json")
+    first.assert_outcomes(passed=1, failed=3)
+    assert accept(monkeypatch, "new.json") == 0
+    assert json.loads((project.folder / "golden" / "costs.json").read_text())["subject"] == "small"
+    again = pytester.runpytest_inprocess("--mlffd", "-m", "mlffd_speed")
+    again.assert_outcomes(passed=1, deselected=22)
 
 
 def test_proposals_of_a_run_that_left_something_out_are_not_accepted(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from exported_files import exported
 
 from mlffd.checkpoints import read_checkpoint
 from mlffd.checks.artifact_subject import ArtifactSubject
@@ -16,30 +17,19 @@ from mlffd.checks.cases import Case
 from mlffd.checks.cases import plan as cases_of
 from mlffd.checks.evidence import Evidence
 from mlffd.config import load_settings
-from mlffd.errors import MissingPackageError, MlffdError
-from mlffd.export.all_exports import Task, export_task, plan
-from mlffd.export.exporting import Order
-from mlffd.export.formats import FORMATS, format_named
-from mlffd.export.freshness import reason_to_export
+from mlffd.errors import MlffdError
+from mlffd.export.all_exports import Task, plan
+from mlffd.export.formats import FORMATS
+from mlffd.export.manifest import FULL_PRECISIONS
 from mlffd.export.placing import made
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = load_settings(ROOT / "mlffd.toml")
 
+#: Formats, and the precisions that they are to have in full.
+FULL = [(f.name, p) for f in FORMATS.values() for p in f.precisions if p in FULL_PRECISIONS]
+
 Gate = Callable[[Case], Evidence]
-
-
-def exported(task: Task, folder: Path) -> Path:
-    """The file of a task, made if it is not there or not up to date."""
-    order = Order(
-        read_checkpoint(task.checkpoint), task.student, format_named(task.format), task.precision
-    )
-    try:
-        if reason_to_export(order, folder) is not None:
-            export_task((task, folder))
-    except MissingPackageError as error:
-        pytest.skip(str(error))
-    return folder / order.file_name
 
 
 @pytest.mark.parametrize("task", plan(SETTINGS), ids=lambda task: task.name)
@@ -59,14 +49,17 @@ def test_an_export_means_the_same_as_its_student(task: Task, mlffd_gate: Gate) -
         mlffd_gate(case)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("name", "precision"), FULL)
+@pytest.mark.parametrize("student", ["original", "tiny", "ultra_tiny"])
 def test_an_export_of_a_real_student_of_revision_1_means_the_same(
-    name: str, upstream: Path, tmp_path: Path, mlffd_gate: Gate
+    student: str, name: str, precision: str, upstream: Path, mlffd_gate: Gate
 ) -> None:
-    checkpoint = upstream / "ultra_tiny.pt"
-    task = Task("real", checkpoint, name, "fp32")
+    checkpoint = upstream / f"{student}.pt"
+    assert read_checkpoint(checkpoint).revision == 1
+    task = Task(student, checkpoint, name, precision)
+    path = exported(task, made(made(SETTINGS.exports.folder) / "real"))
 
-    subject = ArtifactSubject(name=task.name, path=exported(task, tmp_path), reference=checkpoint)
+    subject = ArtifactSubject(name=f"real-{task.name}", path=path, reference=checkpoint)
 
     for case in cases_of([subject]).cases:
         mlffd_gate(case)

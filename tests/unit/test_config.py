@@ -90,6 +90,7 @@ def test_relative_paths_are_relative_to_the_file(path, monkeypatch):
     checkpoint = "weights/a.pt"
     golden = "../a.json"
     dataset = "d"
+    counters = "costs/a.json"
     [datasets.d]
     path = "/data/d.h5"
     [artifacts.x]
@@ -102,6 +103,7 @@ def test_relative_paths_are_relative_to_the_file(path, monkeypatch):
     folder = path.parent.resolve()
     assert settings.students["a"].checkpoint == folder / "weights" / "a.pt"
     assert settings.students["a"].golden == folder / ".." / "a.json"
+    assert settings.students["a"].counters == folder / "costs" / "a.json"
     assert settings.datasets["d"].path == Path("/data/d.h5")
     assert settings.datasets["d"].golden is None
     assert settings.artifacts["x"].path == folder / "exports" / "a.onnx"
@@ -148,12 +150,12 @@ def test_what_is_no_text_is_refused(path):
 @pytest.mark.parametrize(
     ("text", "key", "allowed"),
     [
-        ("student = 1", "student", "artifacts, datasets, exports, strict, students"),
+        ("student = 1", "student", "artifacts, datasets, exports, performance, strict, students"),
         (
             f"{STUDENT}path = 'a.pt'",
             "students.a.path",
-            "checkpoint, dataset, elements, golden, known_defects, limits, nve_picoseconds, "
-            "parameters",
+            "checkpoint, counters, dataset, elements, golden, known_defects, limits, "
+            "nve_picoseconds, parameters",
         ),
         (
             "[datasets.d]\npath = 'd.h5'\nelements = ['H']",
@@ -343,3 +345,13 @@ def test_two_subjects_cannot_have_their_goldens_in_one_file(path, mine, other, m
     assert refusal(path, text) == f"{message}: expected different files"
     different = text[: text.rindex(other)] + "b.json'"
     assert load(path, different)
+
+
+def test_a_student_cannot_have_its_golden_and_its_counters_in_one_file(path):
+    text = f"{STUDENT}dataset = 'd'\ngolden = 'a.json'\ncounters = 'a.json'\n"
+    message = refusal(path, f"{text}[datasets.d]\npath = 'd.h5'")
+    assert message == "students.a.golden and students.a.counters: expected different files"
+
+
+def test_counters_need_no_data_set(path):
+    assert load(path, f"{STUDENT}counters = 'a.json'").students["a"].golden is None

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mlffd.checkpoints import Checkpoint, read_checkpoint
 from mlffd.checks.budget import PrecisionBudget
+from mlffd.checks.reference import reference_of
 from mlffd.config import KnownDefect
 from mlffd.errors import InputError
 from mlffd.export.deviations import tolerance_of
 from mlffd.export.equivalence import Outcome, cases_for, compare, repeated
 from mlffd.export.manifest import Deviation, Manifest, read_manifest
 from mlffd.export.probe_cases import ProbeCase
-from mlffd.runtimes.eager import EagerPotential
 from mlffd.runtimes.opening import open_artifact
 from mlffd.runtimes.potential import Potential
 
@@ -124,6 +124,5 @@ class ArtifactSubject:
 
     def _compare(self, *, usual: bool) -> dict[str, Outcome]:
         self.require_same_student()
-        reference = EagerPotential(self.checkpoint.student())
         chosen = [case for case in self.cases if case.usual is usual]
-        return compare(self.potential, reference, chosen)
+        return compare(self.potential, reference_of(self.checkpoint), chosen)

@@ -3,8 +3,8 @@
 What is compiled takes its inputs as they were laid out in the example that it was compiled with,
 and looks at no strides: neighbours ``[2, E]`` that are transposed in memory are read as other
 neighbours, and energies are wrong by 1e7 eV without a word. So the example and all inputs are
-contiguous. With ``AOTI_RUNTIME_CHECK_INPUTS=1`` in the environment a package refuses what it was
-not compiled for; it then says so instead.
+contiguous, and manifests say that they have to be. With ``AOTI_RUNTIME_CHECK_INPUTS=1`` in the
+environment a package refuses what it was not compiled for; it then says so instead.
 
 Loops run on one thread, so that sums have one order and nothing is added atomically; of a thread
 pool only matrix products make use.
@@ -31,13 +31,15 @@ from torch._inductor.utils import fresh_cache
 from mlffd.errors import InputError, MissingPackageError
 from mlffd.export.formats import Written
 from mlffd.export.graph import exported_program
-from mlffd.export.manifest import Manifest
+from mlffd.export.inductor import OPTIONS
+from mlffd.export.manifest import Manifest, TensorSpec
 from mlffd.export.specs import input_specs, output_specs
 from mlffd.students import Student
 
 THREADS = 1
 
 _CONFIG = {
+    **OPTIONS,
     "cpp.threads": THREADS,
     # What it checks when asked to would else be sizes of two and more, but one works.
     "aot_inductor.check_lowerbound": False,
@@ -85,7 +87,7 @@ def write(student: Student, path: Path) -> Written:
             raise InputError(f"{compiler} cannot compile a student: {_reason(error)}") from error
         shutil.move(package, path)
     return Written(
-        inputs=input_specs(student),
+        inputs=_contiguous(input_specs(student)),
         outputs=output_specs(student),
         versions={"torch": torch.__version__, "compiler": compiler},
         options={"device": "cpu", "march": chosen.get("cpp.march", "native"), "threads": THREADS},
@@ -103,6 +105,18 @@ def example_program(manifest: Manifest, file_name: str) -> str:
         file_name=json.dumps(file_name, ensure_ascii=False),
         cutoff=manifest.cutoff,
         dtype="at::kDouble" if manifest.dtype == torch.float64 else "at::kFloat",
+    )
+
+
+def _contiguous(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """Inputs whose manifest says what a package takes for granted."""
+    return tuple(
+        spec.model_copy(
+            update={"meaning": f"{spec.meaning}; row after row in memory: strides are not read"}
+        )
+        if len(spec.shape) > 1
+        else spec
+        for spec in specs
     )
 
 

@@ -82,7 +82,7 @@ class Manifest(_Strict):
         neighbours: ``input``: the caller finds them; ``inside``: the graph does, for one molecule.
         inputs: in order.
         outputs: in order.
-        versions: of what made it, by package; opset too, where there is one.
+        versions: of what made and verified it, by package; opset too, where there is one.
         options: what else the exporter was told.
         size: bytes of the artifact.
         sha256: of the artifact.

@@ -27,6 +27,9 @@ from mlffd.students import Student
 #: What PyTorch's exporter writes and onnxruntime 1.32 was seen to run.
 OPSETS = range(18, 24)
 
+#: What the file is made with, and verified with.
+_PACKAGES = ("onnx", "onnxscript", "onnx_ir", "onnxruntime")
+
 
 def write(student: Student, path: Path, *, opset: int = 18) -> Written:
     """Write a student that takes a batch and its neighbour list.
@@ -76,9 +79,7 @@ def _write(
 ) -> Written:
     if opset not in OPSETS:
         raise InputError(f"opset: {opset}, expected {OPSETS[0]} to {OPSETS[-1]}")
-    packages = {
-        name: import_optional(name, extra="export") for name in ("onnx", "onnxscript", "onnx_ir")
-    }
+    packages = {name: import_optional(name, extra="export") for name in _PACKAGES}
     model = convert(trace(), opset, [output.name for output in outputs])
     simplify(model, inputs, outputs)
     model.ir_version = _oldest_layout(opset)

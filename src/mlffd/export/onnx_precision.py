@@ -10,7 +10,6 @@ products of the gradient and of the mixing of vectors are quantized.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +67,18 @@ def write(
         raise InputError(f"calibration: only {STATIC} has one, not {precision}")
     structures = _structures(checkpoint, calibration) if precision == STATIC else []
     written = onnx.write(checkpoint.student(), path, opset=opset)
-    packages = {name: import_optional(name, extra="export") for name in ("onnx", "onnxruntime")}
-    model = packages["onnx"].load(path)
+    library = import_optional("onnx", extra="export")
+    model = library.load(path)
     if precision in ROUNDINGS:
         _pack(model, precision)
-        packages["onnx"].save(model, path)
+        library.save(model, path)
         return written
     _fold_transposes(model)
     if precision == DYNAMIC:
         _quantize_dynamic(model, path)
     else:
         _quantize_static(model, path, _feeds(checkpoint.student(), structures))
-    version = str(packages["onnxruntime"].__version__)
-    return replace(written, versions={**written.versions, "onnxruntime": version})
+    return written
 
 
 def _quantize_dynamic(model: Model, path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.fx.experimental import _config as fx_config
 
 from mlffd.errors import InputError, MissingPackageError
 from mlffd.export.graph import example_for, inputs_of, trace
+from mlffd.export.inductor import OPTIONS
 from mlffd.runtimes.artifact import prediction_of
 from mlffd.runtimes.eager import available_device
 from mlffd.structures.batch import Batch, collate
@@ -60,7 +61,7 @@ class CompiledPotential:
                     # The compiler is made of much that PyTorch has deprecated itself.
                     warnings.filterwarnings("ignore", ".*deprecated", DeprecationWarning)
                     warnings.filterwarnings("ignore", ".*deprecated", FutureWarning)
-                    self._graph = torch.compile(graph, dynamic=True)
+                    self._graph = torch.compile(graph, dynamic=True, options=dict(OPTIONS))
                     self(example_for(own))
             except BackendCompilerFailed as error:
                 reason = str(error.inner_exception).partition("\n")[0]

@@ -48,6 +48,11 @@ def test_its_loops_run_on_one_thread(package):
     assert "#pragma omp" not in generated_code(package)
 
 
+def test_no_memory_serves_twice():
+    """The compiler would reuse that of a concatenation whose parts are still needed."""
+    assert aoti._configuration()["allow_buffer_reuse"] is False
+
+
 def test_it_is_compiled_for_contiguous_neighbours(package):
     """It looks at no strides, so these are what has to be passed."""
     expected = re.findall(
@@ -55,6 +60,12 @@ def test_it_is_compiled_for_contiguous_neighbours(package):
     )
 
     assert [edges for edges, stride in expected if edges == stride]
+
+
+def test_the_manifest_says_that_its_inputs_are_contiguous(package):
+    said = {spec.name for spec in read_manifest(package).inputs if "strides" in spec.meaning}
+
+    assert said == {"positions", "edge_index", "shifts"}
 
 
 @pytest.fixture

@@ -54,6 +54,22 @@ def test_company_changes_nothing(uncompiled, revision):
     assert student.get_parameter("embedding.weight").dtype == torch.float64
 
 
+def test_no_memory_serves_twice(monkeypatch):
+    """The compiler would reuse that of a concatenation whose parts are still needed."""
+    told = []
+
+    def keep(graph, *, dynamic, options):
+        told.append(options)
+        return graph
+
+    monkeypatch.setattr(compiled, "trace", ForceField)
+    monkeypatch.setattr(torch, "compile", keep)
+
+    CompiledPotential(sample_student(1, layers=1))
+
+    assert [options["allow_buffer_reuse"] for options in told] == [False]
+
+
 def test_no_size_is_below_two(uncompiled):
     """A compiler would make other code for it."""
     potential = CompiledPotential(sample_student(2, layers=1))

@@ -17,6 +17,15 @@ settings.register_profile("reproducible", deadline=None, derandomize=True, max_e
 settings.load_profile("reproducible")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Nothing that is timed shares the machine with other tests; that it is left out is said."""
+    if hasattr(config, "workerinput"):
+        alone = pytest.mark.skip(reason="timed: run `pytest -n0 -m timed`")
+        for item in items:
+            if item.get_closest_marker("timed"):
+                item.add_marker(alone)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Small tensors gain nothing from more threads, and workers of xdist lose by them."""

@@ -83,15 +83,17 @@ def collect_workload(team: Sequence[Worker], name: str, *, in_a_row: bool) -> di
         for slowdown, burden in zip(SLOWDOWNS, planted, strict=True):
             samples[str(slowdown)] = wall(head, name, calls, burden)
     calls = max(math.ceil(BLOCK / seconds), 1)
-    asked = [(base, 0), *((head, burden) for burden in planted), (again, 0)]
     rounds = []
     for turn in range(ROUNDS):
-        order = range(len(asked)) if turn % 2 == 0 else reversed(range(len(asked)))
-        found = {}
-        for i in order:
-            worker, burden = asked[i]
-            found[i] = best(worker.ask("measure", name=name, calls=calls, burden=burden))
-        rounds.append([math.log(found[i] / found[0]) for i in range(1, len(asked))])
+        # As in the gate, no process runs twice in a row: its data would still be in the cache.
+        turns = [(head, (turn + i) % len(planted)) for i in range(len(planted))]
+        row = [0.0] * (len(planted) + 1)
+        for worker, column in (*turns, (again, len(planted))):
+            before = best(base.ask("measure", name=name, calls=calls))
+            burden = planted[column] if worker is head else 0
+            taken = best(worker.ask("measure", name=name, calls=calls, burden=burden))
+            row[column] = math.log(taken / before)
+        rounds.append(row)
     *heads, again_ratio = (round(median(column), 5) for column in zip(*rounds, strict=True))
     spread = round(stdev(row[0] for row in rounds), 5)
     return {

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 
 from mlffd.performance.paired import Launch, Round
@@ -16,8 +17,11 @@ BLOCK = 0.006
 #: Seconds that the three spend on a workload in one launch. Processes of the same code differ by
 #: about 0.02, rounds by about 0.15 on a busy machine: some fifty rounds make the two equal.
 SPAN = 2.0
-_FEWEST_ROUNDS, _MOST_ROUNDS = 8, 60
+_FEWEST_ROUNDS, _MOST_ROUNDS = 12, 60
 _MOST_CALLS = 50
+#: Each process is first, second and last as often as any other, and never runs twice in a row:
+#: what ran last has its data in the cache, and would look faster by a few percent.
+ORDERS = ((0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0), (1, 2, 0), (1, 0, 2))
 _WARM = 5
 #: How many cores to look at, for how many seconds, and what share tells two apart.
 _TRIED, _LOOK, _EQUAL = 4, 0.1, 0.15
@@ -97,15 +101,14 @@ def _share(core: int) -> float:
 
 
 def measure(team: Sequence[Worker], name: str) -> list[Round]:
-    """All rounds of a workload: base, head, again; again, head, base; and so on."""
+    """All rounds of a workload, in the orders of `ORDERS`."""
     for worker in team:
         worker.send("prepare", name=name)
     for worker in team:
         worker.receive()
     calls, rounds = extent(team, name)
     found = []
-    for turn in range(rounds):
-        order = range(len(team)) if turn % 2 == 0 else reversed(range(len(team)))
+    for order in islice(cycle(ORDERS), rounds):
         seconds = {i: best(team[i].ask("measure", name=name, calls=calls)) for i in order}
         found.append(Round(seconds[0], seconds[1], seconds[2]))
     return found

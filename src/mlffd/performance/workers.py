@@ -34,10 +34,9 @@ class Worker:
     Args:
         built: the revision.
         exports: folder of its exported files.
-        core: that it is to stay on; None: the system chooses.
     """
 
-    def __init__(self, built: Built, exports: Path | None = None, core: int | None = None) -> None:
+    def __init__(self, built: Built, exports: Path | None = None) -> None:
         # -P: nothing comes from the folder of the script, whose modules have common names.
         command = [sys.executable, "-P", str(_HARNESS), str(built.root)]
         self._process = subprocess.Popen(
@@ -48,8 +47,6 @@ class Worker:
             cwd=built.root,
             text=True,
         )
-        if core is not None and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self._process.pid, {core})
         self.built = built
 
     def ask(self, command: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
@@ -84,6 +81,11 @@ class Worker:
             )
         return found["ok"]
 
+    def stay_on(self, core: int) -> None:
+        """Run on this core only, where the system lets anybody choose."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, {core})
+
     def close(self) -> None:
         """End it, whatever it is doing."""
         self._process.kill()
@@ -100,13 +102,16 @@ def workers(*wanted: tuple[Built, Path | None], core: int | None = None) -> Iter
     with ExitStack() as stack:
         found = []
         for built, exports in wanted:
-            worker = Worker(built, exports, core)
+            worker = Worker(built, exports)
             stack.callback(worker.close)
             found.append(worker)
         for worker in found:
             worker.send("state")
         for worker in found:
             _require_own_package(worker, Path(worker.receive()["mlffd"]))
+        if core is not None:  # only now: they start on all cores
+            for worker in found:
+                worker.stay_on(core)
         yield found
 
 

@@ -139,5 +139,5 @@ def test_checks_are_run_from_python(checkpoint, tmp_path, monkeypatch):
         ("finite_weights", Verdict.PASS),
         ("parameter_count", Verdict.PASS),
     ]
-    with pytest.raises(InputError, match="unknown check or concern: speed"):
-        mlffd.run_checks(checkpoint, only=["speed"])
+    with pytest.raises(InputError, match="unknown check or concern: velocity"):
+        mlffd.run_checks(checkpoint, only=["velocity"])

@@ -124,10 +124,11 @@ def gate(launcher: Launcher, settings: PerformanceSettings) -> list[Finding]:
     _launch(launcher, states, settings.launches)
     suspects: list[_State] = []
     while waiting := [s for s in states if s.finding is None and s not in suspects]:
-        certain = dict(zip(map(id, states), _certain(states), strict=True))
         doubtful = []
-        for state in waiting:
-            if state.is_slow() and certain[id(state)]:
+        for state, certain in zip(states, _certain(states), strict=True):
+            if state not in waiting:
+                continue
+            if state.is_slow() and certain:
                 suspects.append(state)
             elif len(state.launches) < settings.most_launches and not state.is_clear():
                 doubtful.append(state)

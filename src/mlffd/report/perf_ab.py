@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mlffd.files import require_writable, write_text_atomically
+from mlffd.report.commands import Json
 from mlffd.report.console import output
 from mlffd.report.markdown import code, plain_text, table
+from mlffd.report.perf_gate import Markdown
 from mlffd.report.text import printable
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ def ab(
     ] = None,
     accuracy: Annotated[bool, typer.Option(help="Compare accuracy, too")] = True,
     cache: Annotated[Path | None, typer.Option(help="Where built commits are kept")] = None,
-    json: Annotated[Path | None, typer.Option(help="Also write the result as JSON")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write it as Markdown")] = None,
+    json: Json = None,
+    markdown: Markdown = None,
 ) -> None:
     """Is the head slower, or less accurate, than the base?
 

@@ -26,6 +26,7 @@ class ArtifactPotential(ABC):
     """
 
     def __init__(self, manifest: Manifest, *, device: str | torch.device = "cpu") -> None:
+        self.manifest = manifest
         self.device = available_device(device)
         self.dtype = manifest.dtype
         self.max_z = manifest.max_z

@@ -12,34 +12,27 @@ import argparse
 import json
 import math
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from collect import LAUNCHES, SLOWDOWNS, WORKLOADS, launches_of
+from collect import LAUNCHES, launches_of
 from matplotlib import pyplot as plt
+from replay import SLOWDOWNS, WORKLOADS, Job, findings, is_settled
 from scipy.stats import beta
 
 from mlffd.errors import InputError, MlffdError
 from mlffd.files import write_atomically, write_text_atomically
 from mlffd.optional import import_optional
-from mlffd.performance.paired import Launch, Round
-from mlffd.performance.paired_gate import Finding, gate
-from mlffd.performance_settings import PerformanceSettings, TierSettings
+from mlffd.performance.paired_gate import Finding
 from mlffd.report.markdown import table
 from mlffd.verdicts import Verdict
 
-SETTINGS = PerformanceSettings(tiers={"gate": TierSettings(workloads=WORKLOADS)})
 GATE = "`mlffd perf ab`"
 _BOOTSTRAPS = 2000
-
-#: A job: its launches, in order.
-Job = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -66,40 +59,6 @@ class Rate:
     def share(self) -> float:
         """Of all trials."""
         return self.failed / self.trials
-
-
-class Replay:
-    """Gives out the launches of a job in order, one workload's head slower than the others'.
-
-    Args:
-        job: its launches.
-        slow: the workload that is slower.
-        level: index of its slowdown.
-    """
-
-    def __init__(self, job: Job, slow: str, level: int) -> None:
-        self._job, self._slow, self._level = job, slow, level
-        self._used: Counter[str] = Counter()
-
-    def __call__(self, workloads: Sequence[str], count: int) -> dict[str, list[Launch]]:
-        """As `mlffd.performance.paired_gate.Launcher`."""
-        return {name: [self._next(name) for _ in range(count)] for name in workloads}
-
-    def _next(self, name: str) -> Launch:
-        found = self._job[self._used[name]]["workloads"][name]
-        self._used[name] += 1
-        level = self._level if name == self._slow else 0
-        return [Round(1.0, math.exp(found["head"][level]), math.exp(found["again"]))]
-
-
-def findings(jobs: Sequence[Job], level: int) -> list[Finding]:
-    """What the gate finds of the slow workload, trial by trial."""
-    found = []
-    for job in jobs:
-        for name in WORKLOADS:
-            judged = gate(Replay(job, name, level), SETTINGS)
-            found.append(next(finding for finding in judged if finding.workload == name))
-    return found
 
 
 def rate_of(rule: Callable[[Job, str, int], bool], jobs: Sequence[Job], level: int) -> Rate:
@@ -197,9 +156,10 @@ error rates of `mlffd perf ab` are measured, on real inference of two shipped st
 slowdowns that are really computed: small tensor operations before each call, as many as make so
 many percent of it in that process.
 
-{len(jobs)} jobs, each of {LAUNCHES} launches of {len(WORKLOADS)} workloads: {len(judged[0])} trials
-of each size. No two trials of one size share a launch. The machine was busy with other things: its
-load was {min(loads):.0f} to {max(loads):.0f}, {np.median(loads):.0f} at the median, on two cores.
+{len(jobs)} jobs, each of up to {LAUNCHES} launches of {len(WORKLOADS)} workloads, as many as the
+gate asks for: {len(judged[0])} trials of each size. No two trials of one size share a launch. The
+machine was busy with other things: its load was {min(loads):.0f} to {max(loads):.0f},
+{np.median(loads):.0f} at the median, on two cores.
 
 Percent of trials that fail, with 95% intervals; what is slower by 0% must not, the others should:
 
@@ -240,9 +200,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, help="the page to write")
     asked = parser.parse_args()
     read = [launches_of(path) for path in sorted(asked.data.glob("job*.jsonl"))]
-    jobs = [job for job in read if len(job) == LAUNCHES]
+    jobs = [job for job in read if is_settled(job)]
     if not jobs:
-        raise InputError(f"{asked.data}: no job with all its {LAUNCHES} launches")
+        raise InputError(f"{asked.data}: no job with all launches that its verdicts need")
     levels = range(len(SLOWDOWNS))
     judged = [findings(jobs, level) for level in levels]
     rates = {

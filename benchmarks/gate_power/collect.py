@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median, stdev
 from typing import Any
 
+from replay import SLOWDOWNS, WORKLOADS, is_settled
 from rich.progress import track
 
 from mlffd.environment import now
@@ -30,14 +31,6 @@ from mlffd.performance.revisions import build, resolve
 from mlffd.performance.taking_turns import BLOCK, Turns, best
 from mlffd.performance.workers import Worker, WorkerError
 
-WORKLOADS = (
-    "ultra_tiny/eager/fp32/cpu/batch1",
-    "ultra_tiny/eager/fp32/cpu/batch4",
-    "ultra_tiny/eager/fp32/cpu/batch8",
-    "tiny/eager/fp32/cpu/batch1",
-    "tiny/eager/fp32/cpu/batch4",
-)
-SLOWDOWNS = (0.0, 0.03, 0.05, 0.10, 0.20)
 #: As many as the gate may ask for, and those that confirm.
 LAUNCHES = 16
 #: Of the other tools: asv takes its samples in two processes.
@@ -132,6 +125,8 @@ def main() -> None:
     for job in track(range(asked.lane, asked.jobs, asked.lanes), "jobs"):
         path = asked.output / f"job{job:03}.jsonl"
         for launch in range(len(launches_of(path)), LAUNCHES):
+            if is_settled(launches_of(path)):
+                break
             with turns.team() as team:
                 found = {
                     name: collect_workload(team, name, in_a_row=launch < IN_A_ROW)

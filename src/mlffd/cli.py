@@ -17,6 +17,7 @@ from mlffd.files import require_writable
 from mlffd.report.commands import Config, Device, accuracy, card, compare
 from mlffd.report.console import output, status
 from mlffd.report.export_commands import export
+from mlffd.report.faults import faults
 from mlffd.report.perf_commands import perf_app
 from mlffd.report.text import printable
 
@@ -262,6 +263,7 @@ app.command()(accuracy)
 app.command()(compare)
 app.command()(card)
 app.command()(export)
+app.command()(faults)
 
 
 def _parse_elements(text: str | None) -> frozenset[int] | None:

@@ -18,7 +18,6 @@ from mlffd.settings_file import find_settings
 from mlffd.verdicts import EXIT_CODES, Verdict, overall
 
 
-#: The first of these that occurs is the verdict of the run.
 @dataclass(frozen=True)
 class Run:
     """All evidence of one run.

@@ -47,6 +47,7 @@ def count(call: Callable[[], Any]) -> dict[str, int]:
         ``flops``: of matrix products, by PyTorch's own formulas; others count nothing there.
         ``allocated_bytes``: of all tensors that operators made, results included.
         ``peak_bytes``: the most of those that were there at one time.
+        ``retained_bytes``: of those that are still there afterwards: a call that keeps something.
         ``synchronizations``: where the host needs a value, and would have to wait for a GPU.
     """
     call()  # what is made on first use, and kept, is no part of a call
@@ -61,6 +62,7 @@ def count(call: Callable[[], Any]) -> dict[str, int]:
         "flops": flops.get_total_flops(),
         "allocated_bytes": seen.allocated,
         "peak_bytes": seen.peak,
+        "retained_bytes": seen.alive,
         "synchronizations": seen.reads + hand_overs.count,
     }
 
@@ -81,6 +83,7 @@ class _Operators(TorchDispatchMode):
         kernels: how many of them compute or copy.
         allocated: bytes of new storages.
         peak: most bytes of those that lived at one time.
+        alive: bytes of those that live now.
         reads: how many need a value on the host.
         on_gpu: whether a tensor was there.
     """
@@ -88,9 +91,8 @@ class _Operators(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dispatched: Counter[str] = Counter()
-        self.kernels = self.allocated = self.peak = self.reads = 0
+        self.kernels = self.allocated = self.peak = self.alive = self.reads = 0
         self.on_gpu = False
-        self._alive = 0
         self._watched: dict[int, weakref.ref[UntypedStorage]] = {}
 
     def __torch_dispatch__(
@@ -119,11 +121,11 @@ class _Operators(TorchDispatchMode):
     def _watch(self, storage: UntypedStorage) -> None:
         size, key = storage.nbytes(), len(self._watched)
         self.allocated += size
-        self._alive += size
-        self.peak = max(self.peak, self._alive)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
 
         def gone(_: object) -> None:
-            self._alive -= size
+            self.alive -= size
 
         self._watched[key] = weakref.ref(storage, gone)
 

@@ -47,13 +47,11 @@ def test_a_sound_artifact_passes_every_check(tmp_path: Path) -> None:
     assert not any(e.noteworthy for e in evidence.values())
 
 
-@pytest.mark.catches(LOADS)
 def test_an_artifact_of_another_student(tmp_path: Path, retrained: Path) -> None:
     found = not_passing(artifact(tmp_path, checkpoint=retrained))
     assert found == {LOADS: FAIL, MATCHES: INVALID, SHAPES: INVALID}
 
 
-@pytest.mark.catches(LOADS)
 def test_a_checkpoint_that_was_trained_anew(tmp_path: Path, retrained: Path) -> None:
     subject = artifact(tmp_path, reference=retrained)
     evidence = all_evidence(subject)
@@ -66,7 +64,6 @@ def test_a_checkpoint_that_was_trained_anew(tmp_path: Path, retrained: Path) -> 
     assert "see artifact_loads" in evidence[MATCHES].message
 
 
-@pytest.mark.catches(LOADS)
 def test_a_file_that_was_changed_after_its_export(tmp_path: Path) -> None:
     subject = artifact(tmp_path)
     content = json.loads(subject.path.read_text())
@@ -74,7 +71,6 @@ def test_a_file_that_was_changed_after_its_export(tmp_path: Path) -> None:
     assert not_passing(subject) == {LOADS: FAIL, MATCHES: INVALID, SHAPES: INVALID}
 
 
-@pytest.mark.catches(LOADS)
 def test_a_file_that_its_runtime_does_not_open(tmp_path: Path) -> None:
     subject = artifact(tmp_path, "DoesNotOpen")
     evidence = all_evidence(subject)
@@ -123,7 +119,6 @@ def test_a_missing_runtime_and_a_missing_checkpoint_are_no_fault_of_the_file(
     assert not_passing(subject) == {LOADS: INVALID, MATCHES: INVALID, SHAPES: INVALID}
 
 
-@pytest.mark.catches(MATCHES)
 @pytest.mark.parametrize(
     ("fault", "failing"),
     [
@@ -146,7 +141,6 @@ def test_what_is_wrong_at_every_size(tmp_path: Path, fault: str, failing: set[st
     assert "as wrong at usual sizes" in evidence[SHAPES].message
 
 
-@pytest.mark.catches(MATCHES)
 @pytest.mark.parametrize(
     ("fault", "failing"),
     [("NanAtZero", {"forces", "forces_rms"}), ("SharedBuffer", {"threads"})],
@@ -160,7 +154,6 @@ def test_what_is_wrong_at_one_geometry_or_in_two_threads(
     assert {c.name for c in evidence[MATCHES].failing} == failing
 
 
-@pytest.mark.catches(SHAPES)
 @pytest.mark.parametrize("fault", ["BakedSizes", "BakedOutput", "OddAtoms", "IsolatedAtoms"])
 def test_what_is_wrong_at_some_sizes(tmp_path: Path, fault: str) -> None:
     assert not_passing(artifact(tmp_path, fault)) == {SHAPES: FAIL}

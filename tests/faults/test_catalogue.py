@@ -14,7 +14,8 @@ from mlffd.config import Settings, load_settings
 from mlffd.errors import MissingPackageError
 from mlffd.faults.catalogue import CONCERNS, THROUGHPUT, Fault, all_faults
 from mlffd.faults.healthy import Healthy
-from mlffd.faults.slowing import Slowed
+from mlffd.faults.slowing import Slowed, slowed
+from mlffd.performance.workers import WorkerError
 from mlffd.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,39 @@ def test_what_must_catch_it_does(
     except MissingPackageError as error:
         pytest.skip(str(error))
     assert found == expected, f"{fault.summary} {fault.imitates}"
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in all_faults() if fault.is_timed], ids=lambda fault: fault.name
+)
+def test_what_only_a_clock_sees_changes_one_module_of_the_head(
+    fault: Fault, settings: Settings, exports: Path, tmp_path: Path
+) -> None:
+    """`mlffd faults` measures them; here, that there is something to measure."""
+    with fault.plant(Healthy(settings, "ultra_tiny", tmp_path, exports), fault.limit) as planted:
+        assert isinstance(planted, Slowed)
+        base, head = planted.base.packages, planted.head.packages
+        assert base is not None
+        assert head is not None
+        compared = {
+            path.relative_to(base): (
+                path.read_bytes(),
+                (head / path.relative_to(base)).read_bytes(),
+            )
+            for path in base.rglob("*.py")
+        }
+    changed = {name: after for name, (before, after) in compared.items() if before != after}
+    assert len(compared) > 100
+    ((name, source),) = changed.items()
+    compile(source, str(name), "exec")
+
+
+def test_a_change_of_source_that_no_longer_fits_is_an_error(
+    settings: Settings, exports: Path, tmp_path: Path
+) -> None:
+    healthy = Healthy(settings, "ultra_tiny", tmp_path, exports)
+    with pytest.raises(WorkerError, match=r"eager\.py: nothing to change is found in it"):
+        slowed(healthy, "eager/fp32/cpu/batch1", {"runtimes/eager.py": lambda source: source})
 
 
 def test_for_every_check_there_is_a_fault() -> None:

@@ -60,52 +60,6 @@ def test_sound_labels_pass(structures, golden_path, tmp_path):
     assert not_passing(subject_of(structures, tmp_path, golden_path)) == {}
 
 
-@pytest.mark.catches("labels_consistent")
-def test_gradients_instead_of_forces(structures, golden_path, tmp_path):
-    flipped = [replace(s, forces=-s.forces) for s in structures]
-    assert not_passing(subject_of(flipped, tmp_path, golden_path)) == {
-        "labels_consistent": Verdict.FAIL
-    }
-
-
-@pytest.mark.catches("labels_consistent")
-def test_forces_that_are_too_small_by_a_quarter(structures, golden_path, tmp_path):
-    """Not one of them looks odd."""
-    smaller = [replace(s, forces=0.75 * s.forces) for s in structures]
-    assert not_passing(subject_of(smaller, tmp_path, golden_path)) == {
-        "labels_consistent": Verdict.FAIL
-    }
-
-
-@pytest.mark.catches("labels_consistent")
-@pytest.mark.parametrize("labels", ["energy", "energy and forces"])
-def test_labels_shuffled_among_structures_of_one_formula(structures, golden_path, tmp_path, labels):
-    rng = np.random.default_rng(0)
-    by_atoms: dict[bytes, list[int]] = {}
-    for index, structure in enumerate(structures):
-        key = structure.numbers.tobytes() + structure.pbc.tobytes()
-        by_atoms.setdefault(key, []).append(index)
-    shuffled = list(structures)
-    for indices in by_atoms.values():
-        for index, source in zip(indices, rng.permutation(indices), strict=True):
-            taken = {"energy": structures[source].energy}
-            if "forces" in labels:
-                taken["forces"] = structures[source].forces
-            shuffled[index] = replace(structures[index], **taken)
-    assert not_passing(subject_of(shuffled, tmp_path, golden_path)) == {
-        "labels_consistent": Verdict.FAIL
-    }
-
-
-def test_energies_shuffled_among_all_structures(structures, golden_path, tmp_path):
-    energies = np.random.default_rng(0).permutation([s.energy for s in structures])
-    shuffled = [replace(s, energy=float(e)) for s, e in zip(structures, energies, strict=True)]
-    found = not_passing(subject_of(shuffled, tmp_path, golden_path))
-    assert found.pop("labels_consistent") is Verdict.FAIL
-    assert found.pop("energies_plausible") is Verdict.FAIL
-    assert found.keys() <= {"dataset_coverage"}  # which may find the energies per atom odd, or not
-
-
 @pytest.mark.parametrize("has_golden", [True, False])
 def test_energies_in_kilocalories(structures, golden_path, tmp_path, has_golden):
     scaled = [replace(s, energy=KCAL * s.energy) for s in structures]
@@ -124,7 +78,6 @@ def test_energies_and_forces_in_kilocalories(structures, golden_path, tmp_path, 
     assert ("dataset_coverage" in found) is has_golden
 
 
-@pytest.mark.catches("energies_plausible")
 @pytest.mark.parametrize("factor", [KCAL, 1 / HARTREE], ids=["kcal/mol", "Hartree"])
 def test_one_energy_in_another_unit(structures, golden_path, tmp_path, factor):
     changed = list(structures)
@@ -175,15 +128,3 @@ def without_one_hydrogen(structure: Structure) -> Structure:
 def test_a_student_that_never_saw_what_it_is_judged_on_passes(train, tmp_path):
     assert len(train) > 10
     assert not_passing(student_trained_on(train, tmp_path), dynamics=False) == {}
-
-
-@pytest.mark.catches("unseen_molecules")
-def test_one_molecule_of_the_test_set_copied_to_train_under_another_name(
-    structures, train, tmp_path
-):
-    copied = next(s for s in structures if len(s) > 10)
-    backwards = Structure(
-        numbers=copied.numbers[::-1], positions=copied.positions[::-1] + 3.0, name="quite another"
-    )
-    subject = student_trained_on([*train, backwards], tmp_path)
-    assert not_passing(subject, dynamics=False) == {"unseen_molecules": Verdict.FAIL}

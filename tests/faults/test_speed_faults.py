@@ -88,7 +88,6 @@ def test_a_healthy_student_costs_what_it_did(golden: Path) -> None:
 LAYERS = 2
 
 
-@pytest.mark.catches("counters")
 @pytest.mark.parametrize(
     ("fault", "counter", "more"),
     [
@@ -112,7 +111,6 @@ def test_something_more_in_every_layer(
     assert subject.counters["batch8"][counter] - record.counters["batch8"][counter] == more
 
 
-@pytest.mark.catches("counters")
 def test_a_neighbour_list_that_holds_every_pair(
     golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +130,6 @@ def test_a_neighbour_list_that_holds_every_pair(
     assert subject.counters["atoms187"]["edges"] == 187 * 186
 
 
-@pytest.mark.catches("counters")
 def test_less_is_a_change_too_until_it_is_accepted(golden: Path, tmp_path: Path) -> None:
     record = read_counters_record(golden)
     assert record is not None

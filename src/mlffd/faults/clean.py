@@ -1,20 +1,23 @@
 """Clean runs: nothing is planted, and nothing may fail, however the checks are run."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Self
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
-from mlffd.checks.cases import Case, plan
+from mlffd.checks.cases import plan
 from mlffd.checks.subjects import Subject
 from mlffd.config import Settings
-from mlffd.errors import MissingPackageError
+from mlffd.errors import InputError, MissingPackageError
 from mlffd.faults.healthy import Healthy
+from mlffd.files import write_text_atomically
 from mlffd.runtimes import potential
 from mlffd.structures import probes
 from mlffd.structures.structure import Structure
@@ -33,6 +36,22 @@ _FORMATS = (
 )
 
 
+class Reading(NamedTuple):
+    """What was measured of a criterion.
+
+    Attributes:
+        name: of the check and of the criterion, with a dot between them.
+        measured: in ``unit``.
+        limit: the most that it may be.
+        unit: of both.
+    """
+
+    name: str
+    measured: float
+    limit: float
+    unit: str
+
+
 @dataclass(frozen=True)
 class CleanRun:
     """Every check of a healthy student, its data set and an export, run in some way.
@@ -41,11 +60,32 @@ class CleanRun:
         number: of the run; decides how.
         cases: how many checks were run.
         alarms: those that did not pass, with what they said.
+        readings: of every criterion.
     """
 
     number: int
     cases: int
     alarms: Sequence[str]
+    readings: Sequence[Reading]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON; the file is whole or not there."""
+        write_text_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What `write` wrote.
+
+        Raises:
+            InputError: something else is in the file.
+        """
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(readings=[Reading(*values) for values in found.pop("readings")], **found)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: not the result of a clean run; remove it: {error}"
+            ) from error
 
 
 def run_clean(number: int, settings: Settings, student: str, exports: Path) -> CleanRun:
@@ -66,14 +106,18 @@ def run_clean(number: int, settings: Settings, student: str, exports: Path) -> C
         cases = plan(_subjects(healthy, number)).cases
         ordered = [cases[i] for i in rng.permutation(len(cases))]
         ran = [c for c in ordered if c.check.name not in _SLOW or number % _SELDOM == 0]
-        alarms = [alarm for case in ran for alarm in _alarms(case)]
-    return CleanRun(number, len(ran), alarms)
-
-
-def _alarms(case: Case) -> Iterator[str]:
-    evidence = case.run()
-    if evidence.verdict is not Verdict.PASS:
-        yield f"{case.id}: {evidence.verdict}: {evidence.message}"
+        found = [case.run() for case in ran]
+    alarms = [
+        f"{e.subject}-{e.check}: {e.verdict}: {e.message}"
+        for e in found
+        if e.verdict is not Verdict.PASS
+    ]
+    readings = [
+        Reading(f"{e.check}.{c.name}", float(c.measured), float(c.limit), c.unit)
+        for e in found
+        for c in e.criteria
+    ]
+    return CleanRun(number, len(ran), alarms, readings)
 
 
 def _subjects(healthy: Healthy, number: int) -> list[Subject]:

@@ -11,11 +11,7 @@ from mlffd.faults.healthy import Healthy
 from mlffd.faults.planting import add_noise
 from mlffd.students.student_force_field import StudentForceField
 
-_SEED = 0
-#: Three square matrices, one below the other.
-_SQUARES = "interactions.0.update.update_mlp.2.weight"
-_LAYER = "interactions.1.update.update_mlp.0.weight"
-_CARBON, _NITROGEN, _OXYGEN, _CHLORINE, _BROMINE = 6, 7, 8, 17, 35
+_BROMINE = 35
 
 
 @fault(

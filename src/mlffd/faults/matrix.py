@@ -1,7 +1,6 @@
 """The kill matrix: every fault against every check, and clean runs beside it."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -16,9 +15,8 @@ from mlffd.checkpoints import read_checkpoint
 from mlffd.config import Settings, load_settings
 from mlffd.errors import InputError
 from mlffd.faults.catalogue import CONCERNS, Fault, all_faults
-from mlffd.faults.clean import CleanRun, run_clean
+from mlffd.faults.clean import CleanRun, Reading, run_clean
 from mlffd.faults.trying import Result, try_fault
-from mlffd.files import write_text_atomically
 from mlffd.processes import end_with_parent, one_thread_each, spawning
 
 #: What was planted in is part of what was found, besides the code.
@@ -58,6 +56,16 @@ class Matrix:
         return [f"run {run.number}: {alarm}" for run in self.clean for alarm in run.alarms]
 
     @property
+    def headroom(self) -> list[Reading]:
+        """Of each criterion, the most that clean runs measured; the nearest to its limit first."""
+        worst: dict[tuple[str, float], Reading] = {}
+        for reading in (reading for run in self.clean for reading in run.readings):
+            key = reading.name, reading.limit  # of exports, it depends on the precision
+            if key not in worst or reading.measured > worst[key].measured:
+                worst[key] = reading
+        return sorted(worst.values(), key=lambda r: -r.measured / r.limit if r.limit else 0.0)
+
+    @property
     def exit_code(self) -> int:
         """0: all were caught, and nothing else; 1: not so; 3: some could not be tried."""
         if self.escaped or self.alarms:
@@ -89,6 +97,7 @@ class Matrix:
             "clean_runs": len(self.clean),
             "clean_checks": sum(run.cases for run in self.clean),
             "false_alarms": self.alarms,
+            "headroom": [reading._asdict() for reading in self.headroom],
         }
 
 
@@ -170,7 +179,7 @@ def run_matrix(
         student,
         faults,
         [Result.read(_result_path(folder, fault.name)) for fault in faults],
-        [_read_clean(_clean_path(folder, number)) for number in range(clean)],
+        [CleanRun.read(_clean_path(folder, number)) for number in range(clean)],
     )
 
 
@@ -187,11 +196,7 @@ def _try(settings_path: Path, student: str, folder: Path, name: str) -> None:
 
 def _run_clean(settings_path: Path, student: str, folder: Path, number: int) -> None:
     run = run_clean(number, load_settings(settings_path), student, folder / "exports")
-    write_text_atomically(_clean_path(folder, number), json.dumps(asdict(run), indent=1) + "\n")
-
-
-def _read_clean(path: Path) -> CleanRun:
-    return CleanRun(**json.loads(path.read_text(encoding="utf-8")))
+    run.write(_clean_path(folder, number))
 
 
 def _result_path(folder: Path, name: str) -> Path:

@@ -22,8 +22,6 @@ from mlffd.structures.batch import Batch
 from mlffd.structures.prediction import Prediction
 from mlffd.students.interaction import Edges, Interaction
 
-_CHLORINE = 17
-
 
 @fault(
     caught_by=["rotation_equivariance", "matches_golden"],
@@ -190,5 +188,28 @@ def energy_of_the_whole(healthy: Healthy, size: float) -> Iterator[StudentSubjec
             kinds = len(set(batch.numbers[atoms].tolist()))
             energy[index] += size * kinds
         return replace(prediction, energy=energy)
+
+    yield with_prediction(healthy.student(), interacting)
+
+
+@fault(caught_by=["size_consistency"], sizes=[1e-6, 1e-5, 1e-4], unit="eV Å", limit=1e-4)
+def interaction_without_cutoff(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
+    """Atoms repel each other, however far apart they are.
+
+    A Coulomb term that is not switched off, in a model that is said to be short-ranged; energy and
+    forces agree.
+    """
+
+    def interacting(batch: Batch, prediction: Prediction) -> Prediction:
+        energy, forces = prediction.energy.clone(), prediction.forces.clone()
+        for index, atoms in enumerate(atoms_of_each(batch)):
+            if batch.pbc[index].any() or len(atoms) < 2:
+                continue
+            positions = batch.positions[atoms].clone().requires_grad_()
+            repulsion = (size / (torch.pdist(positions) + 10.0)).sum()
+            (gradient,) = torch.autograd.grad(repulsion, positions)
+            energy[index] += repulsion.detach()
+            forces[atoms] -= gradient
+        return replace(prediction, energy=energy, forces=forces)
 
     yield with_prediction(healthy.student(), interacting)

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from mlffd.checks.subjects import StudentSubject
 from mlffd.faults.catalogue import fault
 from mlffd.faults.healthy import Healthy
-from mlffd.faults.planting import (
-    scaled,
-    with_prediction,
-)
+from mlffd.faults.planting import scaled, with_prediction
 
+# CODATA 2018, rounded.
 #: eV
 HARTREE = 27.2114
 #: eV

@@ -18,7 +18,7 @@ _SEED = 0
 #: Three square matrices, one below the other.
 _SQUARES = "interactions.0.update.update_mlp.2.weight"
 _LAYER = "interactions.1.update.update_mlp.0.weight"
-_CARBON, _NITROGEN, _OXYGEN, _CHLORINE, _BROMINE = 6, 7, 8, 17, 35
+_CARBON, _NITROGEN, _CHLORINE = 6, 7, 17
 
 
 def _in_dtype(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

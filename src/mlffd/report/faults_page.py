@@ -63,7 +63,30 @@ Made by `mlffd faults --clean {len(found.clean)} --page docs/explanation/kill-ma
 `throughput` is the paired gate of `mlffd perf ab`, with real processes.
 
 {chr(10).join(sections)}
-{f"## False alarms{chr(10)}{chr(10)}{alarms}{chr(10)}" if alarms else ""}"""
+{f"## False alarms{chr(10)}{chr(10)}{alarms}{chr(10)}" if alarms else ""}{_headroom(found)}"""
+
+
+def _headroom(found: Matrix) -> str:
+    """How far clean runs stay from the limits."""
+    rows = [
+        [
+            code(reading.name),
+            f"{reading.measured:.2g}",
+            f"{reading.limit:.2g}",
+            reading.unit,
+            f"{reading.limit / reading.measured:.2g}" if reading.measured > 0 else "",
+        ]
+        for reading in found.headroom
+        if reading.limit > 0
+    ]
+    if not rows:
+        return ""
+    headings = ["criterion", "worst of clean runs", "limit", "unit", "times"]
+    return f"""
+## How far healthy students stay from the limits
+
+{table(headings, rows)}
+"""
 
 
 def _section(pairs: list[tuple[Fault, Result]]) -> str:

@@ -172,6 +172,7 @@ def _doubt(state: _State) -> str:
 
 
 def _launch(launcher: Launcher, states: Sequence[_State], count: int) -> None:
-    found = launcher([state.name for state in states], count)
+    # Two tiers may judge one workload by different rules; it is measured once.
+    found = launcher(list(dict.fromkeys(state.name for state in states)), count)
     for state in states:
         state.launches += found[state.name]

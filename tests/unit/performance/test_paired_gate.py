@@ -73,6 +73,25 @@ def test_doubt_is_launched_again_and_what_is_clear_is_not() -> None:
     assert machine.launched["a"] > machine.launched["b"] >= 4
 
 
+def test_what_two_tiers_judge_is_measured_once() -> None:
+    class Strict(Machine):
+        def __call__(self, workloads: Sequence[str], count: int) -> dict[str, list[Launch]]:
+            assert len(set(workloads)) == len(workloads)
+            return super().__call__(workloads, count)
+
+    tiers = {
+        "gate": TierSettings(workloads=("a",)),
+        "watch": TierSettings(workloads=("a", "b"), slowdown=0.5, visible=1.0, fails=False),
+    }
+    findings = gate(Strict(0, {"a": 0.2}), PerformanceSettings(tiers=tiers))
+
+    assert {(f.tier, f.workload): f.verdict for f in findings} == {
+        ("gate", "a"): Verdict.FAIL,
+        ("watch", "a"): Verdict.PASS,
+        ("watch", "b"): Verdict.PASS,
+    }
+
+
 def test_too_noisy_to_say_is_inconclusive_and_says_what_could_have_been_seen() -> None:
     findings = gate(Machine(0, {}, noise=0.5), settings())
 

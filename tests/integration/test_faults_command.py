@@ -68,7 +68,7 @@ def test_clean_runs_raise_no_alarm_and_say_how_many_there_were(judged, mlffd):
     ("arguments", "fragments"),
     [
         (["--only", "forces_singed"], ("--only", "forces_singed", "forces_sign")),
-        (["--student", "smal"], ("'smal'", "small")),
+        (["--student", "tiny"], ("'tiny'", "small")),
         (["--json", "nowhere/found.json"], ("--json",)),
     ],
     ids=["fault", "student", "folder"],

@@ -304,6 +304,32 @@ def test_a_manifest_that_cannot_be_read_is_bad_input_at_once(artifact, checkpoin
         named_subjects([str(artifact)], Settings(), reference=checkpoint)
 
 
+def test_several_files_can_be_named_if_one_is_an_artifact(artifact, checkpoint):
+    (model, student) = named_subjects(
+        [str(artifact), str(checkpoint)], Settings(), reference=checkpoint
+    )
+
+    assert (type(model), type(student)) == (ArtifactSubject, StudentSubject)
+    assert (model.path, student.path) == (artifact, checkpoint)
+
+
+def test_a_file_called_like_a_subject_of_the_settings_goes_by_its_path(checkpoint, tmp_path):
+    other = tmp_path / "other" / checkpoint.name
+    other.parent.mkdir()
+    other.write_bytes(checkpoint.read_bytes())
+
+    found = named_subjects(["small", str(other)], settings(checkpoint))
+
+    assert [s.name for s in found] == ["small", str(other)]
+
+
+def test_a_name_that_nobody_knows_is_refused_with_those_there_are(checkpoint):
+    with pytest.raises(InputError, match=r"huge: neither a file nor a name .*\(small, labels\)"):
+        named_subjects(["huge"], settings(checkpoint))
+    with pytest.raises(InputError, match=r"\(no names: there are no settings\)"):
+        named_subjects(["huge"], Settings())
+
+
 def test_an_exported_file_without_manifest_is_somebody_elses(artifact, checkpoint):
     manifest_path(artifact).unlink()
 
@@ -336,8 +362,10 @@ def test_elements_asked_for_override_the_settings(checkpoint):
     assert found[0].elements == {8}
 
 
-@pytest.mark.parametrize("name", ["none.pt", "none.h5"])
+@pytest.mark.parametrize("name", ["none.pt", "none.h5", "broken.pt", "broken.h5"])
 def test_a_path_that_cannot_be_read_is_bad_input_at_once(tmp_path, name):
+    if name.startswith("broken"):
+        (tmp_path / name).write_bytes(b"broken")
     with pytest.raises(InputError, match=name):
         named_subjects([str(tmp_path / name)], Settings())
 
@@ -375,6 +403,11 @@ def test_a_file_is_checked_once_however_it_is_named(checkpoint, tmp_path, monkey
     ):
         with pytest.raises(InputError, match="named twice"):
             named_subjects(names, configured)
+
+
+def test_a_subject_of_the_settings_is_named_once(checkpoint):
+    with pytest.raises(InputError, match="named twice"):
+        named_subjects(["small", "small"], settings(checkpoint))
 
 
 def test_settings_may_give_one_file_two_names(checkpoint):

@@ -70,6 +70,15 @@ def test_a_structure_that_loses_an_atom_does_not_end_the_others():
         np.testing.assert_allclose(other.structure.positions, triangle().positions, atol=1e-12)
 
 
+@pytest.mark.parametrize(("distance", "lost"), [(0.99e6, False), (1.01e6, True)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_atom_is_lost_a_tenth_of_a_millimetre_away(distance, lost, sign):
+    velocity = np.array([[0.0, 0.0, 0.0], [0.0, sign * distance, 0.0]])
+    potential = PairPotential(spring(STIFFNESS))
+    _, (state,) = follow(potential, [dumbbell()], [velocity], 1.0, 1)
+    assert np.isnan(state.energy) == lost
+
+
 @pytest.mark.parametrize(("structure", "vibrations"), [(triangle(), 3), (dumbbell(), 1)])
 def test_vibrations_hold_twice_the_temperature_and_the_whole_neither_moves_nor_turns(
     structure, vibrations

@@ -88,7 +88,22 @@ def test_a_student_without_data_is_not_asked(subject_of):
     assert found.omissions[0].reason == "the settings name no data set for it"
 
 
-def test_something_else_than_formulas_is_no_pass(subject_of):
-    evidence = run(subject_of({"data": {"train": {"compositions": "H2O"}}}))
+def test_ten_formulas_and_ten_names_are_told(subject_of, tmp_path):
+    many = [structure(f"{n}-{copy}", [6] * n) for n in range(2, 14) for copy in range(2)]
+    many += [structure(f"{2}-{copy}", [6] * 2) for copy in range(2, 5)]
+    subject = subject_of(told(train=many))
+    write_dataset(tmp_path / "many.h5", many, metadata={})
+    subject.dataset_path = tmp_path / "many.h5"
+    evidence = run(subject)
+    assert evidence.criteria[0].measured == 27
+    assert len(evidence.details["leaking_formulas"]["train"]) == 10
+    assert evidence.details["leaking_formulas"]["train"]["C2"] == 5
+    assert evidence.details["first"]["train"] == [s.name for s in many[:10]]
+    assert evidence.details["known_formulas"] == {"train": 12}
+
+
+@pytest.mark.parametrize("stated", ["H2O", ["H2O", 3], [3], {"H2O": 1}])
+def test_something_else_than_formulas_is_no_pass(subject_of, stated):
+    evidence = run(subject_of({"data": {"train": {"compositions": stated}}}))
     assert evidence.verdict is Verdict.INVALID
     assert "s.pt: training: data: train: compositions: expected a list" in evidence.message

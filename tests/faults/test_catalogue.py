@@ -20,6 +20,7 @@ from mlffd.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 FAULTS = [fault for fault in all_faults() if not fault.is_timed]
+TIMED = [fault for fault in all_faults() if fault.is_timed]
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +50,22 @@ def test_what_must_catch_it_does(
     assert found == expected, f"{fault.summary} {fault.imitates}"
 
 
-@pytest.mark.parametrize(
-    "fault", [fault for fault in all_faults() if fault.is_timed], ids=lambda fault: fault.name
-)
+@pytest.mark.timed
+@pytest.mark.parametrize("fault", TIMED, ids=lambda fault: fault.name)
+def test_what_only_a_clock_sees_is_seen(
+    fault: Fault, settings: Settings, exports: Path, tmp_path: Path
+) -> None:
+    with fault.plant(Healthy(settings, "ultra_tiny", tmp_path, exports), fault.limit) as planted:
+        assert isinstance(planted, Slowed)
+        found = planted.judge()
+    assert found.verdict is Verdict.FAIL, f"{fault.summary} {fault.imitates}: {found}"
+
+
+@pytest.mark.parametrize("fault", TIMED, ids=lambda fault: fault.name)
 def test_what_only_a_clock_sees_changes_one_module_of_the_head(
     fault: Fault, settings: Settings, exports: Path, tmp_path: Path
 ) -> None:
-    """`mlffd faults` measures them; here, that there is something to measure."""
+    """There is something to measure, with a clock or without."""
     with fault.plant(Healthy(settings, "ultra_tiny", tmp_path, exports), fault.limit) as planted:
         assert isinstance(planted, Slowed)
         base, head = planted.base.packages, planted.head.packages

@@ -5,6 +5,8 @@ import json
 import pytest
 from mlffd_command import assert_refused
 
+from mlffd.faults.matrix import chosen_faults
+
 FAULT = "forces_sign"
 
 
@@ -82,3 +84,12 @@ def test_a_student_without_a_golden_cannot_be_judged(project, mlffd):
     project.settings.write_text("[students.small]\ncheckpoint = 'small.pt'\n")
     result = mlffd("faults", "--only", FAULT, "--clean", "0")
     assert_refused(result, "no student with a golden and a data set")
+
+
+def test_what_only_a_clock_can_tell_is_tried_if_it_is_asked_for():
+    def names(*only: str, timed: bool = False):
+        return {fault.name for fault in chosen_faults(only, timed=timed)}
+
+    assert "slower" not in names() | names("speed")
+    assert "slower" in names(timed=True) & names("speed", timed=True) & names("slower")
+    assert "slower" not in names("weights", timed=True)

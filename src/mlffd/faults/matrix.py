@@ -19,8 +19,9 @@ from mlffd.faults.clean import CleanRun, Reading, run_clean
 from mlffd.faults.trying import Result, try_fault
 from mlffd.processes import end_with_parent, one_thread_each, spawning
 
-#: What was planted in is part of what was found, besides the code.
 _SOURCES = ("*.py", "*.cpp", "*.xyz")
+#: What only shows results decides none.
+_SHOWS = "report"
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,12 @@ class Matrix:
         }
 
 
-def chosen_faults(only: Collection[str]) -> list[Fault]:
+def chosen_faults(only: Collection[str], *, timed: bool = False) -> list[Fault]:
     """Faults by name or concern; all if none is named.
+
+    Args:
+        only: names and concerns.
+        timed: also those that only a clock can tell; what is asked for by name is chosen anyhow.
 
     Raises:
         InputError: there is no such fault.
@@ -114,7 +119,11 @@ def chosen_faults(only: Collection[str]) -> list[Fault]:
             f"--only: unknown fault or concern: {', '.join(unknown)}; concerns: "
             f"{', '.join(CONCERNS)}; faults: {', '.join(sorted(names))}"
         )
-    return [f for f in faults if not only or f.name in only or f.concern in only]
+    return [
+        f
+        for f in faults
+        if f.name in only or ((not only or f.concern in only) and (timed or not f.is_timed))
+    ]
 
 
 def run_matrix(
@@ -236,4 +245,5 @@ def _key(settings: Settings, student: str) -> str:
 def _code() -> Iterator[Path]:
     package = Path(mlffd.__file__).parent
     for pattern in _SOURCES:
-        yield from sorted(package.rglob(pattern))
+        found = sorted(package.rglob(pattern))
+        yield from (path for path in found if package / _SHOWS not in path.parents)

@@ -99,7 +99,8 @@ def neighbours_across_structures(healthy: Healthy) -> Iterator[StudentSubject]:
 
     def together(batch: Batch) -> Batch:
         whole = Structure(batch.numbers.numpy(), batch.positions.numpy())
-        found = collate([whole], healthy.student_cutoff)
+        # Within the cutoff, molecules around one origin would have thousands of neighbours each.
+        found = collate([whole], 1.0)
         index = batch.structure_index
         across = index[found.edge_index[0]] != index[found.edge_index[1]]
         # Atoms that lie on each other have no direction to each other.

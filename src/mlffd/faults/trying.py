@@ -17,8 +17,8 @@ from mlffd.faults.slowing import Slowed
 from mlffd.files import write_text_atomically
 from mlffd.verdicts import Verdict
 
-#: Takes half of the time of all checks together: only for the faults that it is to catch.
-_SLOW = frozenset({"nve_conservation"})
+#: Take most of the time of all checks together: only for the faults that they are to catch.
+_SLOW = frozenset({"nve_conservation", "counters"})
 
 
 @dataclass(frozen=True)

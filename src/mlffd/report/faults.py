@@ -35,6 +35,9 @@ def faults(
     student: Annotated[
         str | None, typer.Option(help="To plant faults in [default: the smallest with a golden]")
     ] = None,
+    timed: Annotated[
+        bool, typer.Option("--timed", help="Also those that only a clock can tell: take minutes")
+    ] = False,
     clean: Annotated[int, typer.Option(min=0, help="Runs with nothing planted")] = _CLEAN,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes at a time [default: one per core]")
@@ -65,7 +68,7 @@ def faults(
             require_writable(path, key)
     settings = load_settings_for(config, needed=True)
     assert settings.source is not None
-    chosen = chosen_faults(only or [])
+    chosen = chosen_faults(only or [], timed=timed)
     with _progress() as progress:
         task = progress.add_task("", total=len(chosen) + clean)
         found = run_matrix(

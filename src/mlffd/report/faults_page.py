@@ -59,10 +59,19 @@ Dark blue: the check must fail, and does. Light blue: it fails, too. Red: it mus
 What cannot be compared any more is invalid, which ends with exit code 3: not green either. The last
 column says from which size on which check fails; where a fault is there or not, only which.
 
-Made by `mlffd faults --clean {len(found.clean)} --page docs/explanation/kill-matrix.md`.
+Made by `mlffd faults --timed --clean {len(found.clean)} --page docs/explanation/kill-matrix.md`.
 `throughput` is the paired gate of `mlffd perf ab`, with real processes.
 
 {chr(10).join(sections)}
+## What no check sees
+
+A golden that was recorded anew from a student that is worse but still physical. Every check then
+compares with what was accepted; `mlffd accuracy` and `matches_golden` are green again. The record's
+diff shows each error before and after, and the reason that was given: reviewing it is the check.
+
+Faults of code are planted in `StudentForceField` and in what surrounds it. A student of another
+architecture is checked alike, but how well its own code is covered, only faults of its own can say.
+
 {f"## False alarms{chr(10)}{chr(10)}{alarms}{chr(10)}" if alarms else ""}{_headroom(found)}"""
 
 

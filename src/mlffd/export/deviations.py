@@ -22,7 +22,7 @@ _INT8 = Deviation(energy_per_atom=0.5, forces=3.0, forces_rms=1.0, virial=0.5)
 #: further away is not the student at all. Whether one that is nearer is good enough,
 #: `precision_budget` judges.
 TOLERANCES = {
-    "fp32": Deviation(energy_per_atom=1e-5, forces=1e-4, forces_rms=3e-5, virial=1e-5),
+    "fp32": Deviation(energy_per_atom=1e-5, forces=1e-4, forces_rms=3e-5, virial=3e-5),
     "fp64": Deviation(energy_per_atom=1e-9, forces=1e-9, forces_rms=1e-9, virial=1e-9),
     "fp16": Deviation(energy_per_atom=0.02, forces=0.1, forces_rms=0.03, virial=0.02),
     "bf16": Deviation(energy_per_atom=0.1, forces=0.6, forces_rms=0.2, virial=0.1),

@@ -183,6 +183,10 @@ run says that it could have seen a slowdown of {np.median(visible):.0%}.
 Counters see all of it: each of these slowdowns adds operators, and `counters` compares their
 number exactly, see [checks](../reference/checks.md).
 
+Since these launches, processes that are measured keep the memory that they free: calls with large
+molecules, whose times scattered by 10% from process to process, now scatter by 1.5%. The workloads
+above are small and gain little.
+
 Made by:
 
 ```

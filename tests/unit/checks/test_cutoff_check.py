@@ -134,3 +134,41 @@ def test_a_jump_of_a_molecule_is_told_apart_from_those_of_pairs():
     assert evidence.details["pair_energy_max"] < 1e-9
     assert evidence.details["force_max"] == pytest.approx(0.5, rel=1e-3)
     assert evidence.details["worst"].startswith("triangle + ")
+
+
+def test_a_jump_on_a_slope_is_told_without_the_slope():
+    """Energies go on beyond the cutoff as before, but for a jump."""
+    slope, jump = 0.2, 1e-5
+
+    def change(batch, prediction):
+        energies, forces = prediction.energy.clone(), torch.zeros_like(prediction.forces)
+        for index in range(len(batch)):
+            first, *_, last = torch.nonzero(batch.structure_index == index)[:, 0]
+            arm = batch.positions[last] - batch.positions[first]
+            energies[index] += slope * arm.norm()
+            forces[last] = -slope * arm / arm.norm()
+        jumped = beyond(batch) > 0
+        return replace(prediction, energy=energies + jump * jumped, forces=forces)
+
+    evidence = evidence_of(Changed(SOUND, change), [dumbbell(1.4)])
+    assert measured(evidence)["energy_jump"] == pytest.approx(jump, rel=1e-3)
+
+
+def test_the_molecule_that_jumps_most_counts():
+    potential = jumping(2e-3, concerned=lambda batch: batch.atom_counts == 4)
+    evidence = evidence_of(potential, [dumbbell(1.4), triangle(), dumbbell(1.4, "another")])
+    assert evidence.details["molecule_energy_max"] == pytest.approx(2e-3, rel=1e-2)
+
+
+def test_outward_is_away_from_the_middle_of_the_molecule_and_not_of_the_world():
+    asked = []
+
+    def change(batch, prediction):
+        asked.extend(batch.positions[batch.structure_index == len(batch) - 1].numpy())
+        return prediction
+
+    upright = Structure(
+        np.full(3, 6), np.array([[10.0, 0.0, 0.0], [10.0, 1.4, 0.0], [10.0, 4.0, 0.0]]), name="up"
+    )
+    evidence_of(Changed(SOUND, change), [upright])
+    np.testing.assert_allclose(asked[3], [10.0, 9.0, 0.0], atol=1e-4)

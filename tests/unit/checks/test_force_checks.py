@@ -152,3 +152,14 @@ def test_one_molecule_of_many_is_enough_to_fail_wherever_the_numbers_end():
     assert check_net_force_and_torque(subject_of(SOUND, moved)).verdict is Verdict.PASS
     evidence = check_net_force_and_torque(subject_of(Changed(SOUND, change), moved))
     assert failing(evidence) == {"net_force", "net_torque"}
+
+
+def test_the_strongest_of_several_molecules_decides():
+    def change(batch, prediction):
+        push = 1e-6 * (batch.structure_index == 1)
+        return replace(prediction, forces=prediction.forces + push[:, None])
+
+    molecules = [triangle(name) for name in ("calm", "pushed", "calm too")]
+    evidence = check_net_force_and_torque(subject_of(Changed(SOUND, change), molecules))
+    assert failing(evidence) == {"net_force"}
+    assert measured(evidence)["net_force"] == pytest.approx(3e-6 * 3**0.5, rel=1e-3)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mlffd.checks.evidence import Criterion, Evidence, judge
-from mlffd.checks.known_defects import CLEAR_MARGIN, hold_against
+from mlffd.checks.known_defects import hold_against
 from mlffd.config import KnownDefect
 from mlffd.verdicts import Verdict
 
@@ -47,7 +47,8 @@ def test_a_defect_beyond_its_bound_fails(energy):
 
 
 def test_a_defect_that_got_much_better_fails_until_its_bound_is_tightened():
-    just_above, just_below = (12.0 * CLEAR_MARGIN + by for by in (1e-9, -1e-9))
+    """Better than half of it."""
+    just_above, just_below = (12.0 * 0.5 + by for by in (1e-9, -1e-9))
 
     assert held(measured(just_above)).verdict is Verdict.PASS
     found = held(measured(just_below))

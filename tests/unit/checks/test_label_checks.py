@@ -86,6 +86,7 @@ def test_without_labels_nothing_is_claimed(subject_of, check):
 def test_a_few_structures_can_be_fitted_whatever_their_energies(subject_of):
     reason = omission_of(subject_of(SCAN[:1]), "energies_plausible")
     assert reason == "its elements have energies to fit: 2 structures are the least for that"
+    assert not plan([subject_of(SCAN[:2])], ["energies_plausible"]).omissions
 
 
 def test_the_energies_of_the_elements_are_found_and_the_odd_one_is_named(subject_of):

@@ -107,3 +107,13 @@ def test_something_else_than_formulas_is_no_pass(subject_of, stated):
     evidence = run(subject_of({"data": {"train": {"compositions": stated}}}))
     assert evidence.verdict is Verdict.INVALID
     assert "s.pt: training: data: train: compositions: expected a list" in evidence.message
+
+
+def test_a_checkpoint_that_tells_only_what_its_epoch_was_chosen_by_is_asked_that(subject_of):
+    evidence = run(subject_of(told(validation=[AMMONIA])))
+    assert [c.name for c in evidence.failing] == ["in_validation"]
+
+
+def test_of_several_leaks_the_first_is_named(subject_of):
+    evidence = run(subject_of(told(train=[AMMONIA, WATER])))
+    assert "first: water/300K-0 (H2O)" in evidence.message

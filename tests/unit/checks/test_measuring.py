@@ -345,3 +345,13 @@ def test_a_run_compares_students_whose_accuracy_was_judged(folder):
     assert list(standings.accuracy) == ["near", "far"]
     assert [s["dataset"] for s in found.as_dict()["standings"]] == [str(folder / "labels.h5")]
     assert run_cases([case(near, "loads", Verdict.PASS)] * 2).standings == []
+
+
+def test_the_largest_structure_is_told(folder):
+    pair = type(STRUCTURES[0])(
+        np.array([1, 8]), np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), energy=0.0,
+        forces=np.zeros((2, 3)), name="pair",
+    )  # fmt: skip
+    write_dataset(folder / "mixed.h5", [STRUCTURES[0], pair], metadata={})
+    (near,) = students_of(folder, ["near"], "mixed.h5")
+    assert accuracy_of(near).largest == 3

@@ -186,3 +186,17 @@ def test_who_gives_no_stress_is_not_asked_for_it():
     ]
     asked = subject_of(SOUND, crystals=[crystal()])
     assert plan([asked], ["stress_is_strain_derivative"]).omissions == []
+
+
+def test_one_wrong_crystal_of_several_is_enough():
+    def change(batch, prediction):
+        if prediction.stress is None:
+            return prediction
+        stress = prediction.stress.clone()
+        stress[1] += 1e-3
+        return replace(prediction, stress=stress)
+
+    crystals = [crystal(name=name) for name in ("first", "spoilt", "last")]
+    subject = subject_of(Changed(SOUND, change), crystals=crystals)
+    evidence = check_stress_is_strain_derivative(subject)
+    assert measured(evidence)["stress_max"] == pytest.approx(1e-3)

@@ -54,6 +54,7 @@ def test_what_costs_nothing_passes(evidence_of):
     evidence = evidence_of()
     assert evidence.verdict is Verdict.PASS
     assert set(measured(evidence).values()) == {0.0}
+    assert evidence.details["dataset"] == "labels.h5"
 
 
 @pytest.mark.parametrize(("share", "fails"), [(0.99, False), (1.01, True)])

@@ -215,3 +215,9 @@ def test_counters_may_be_of_other_weights(student):
 
 def test_predictions_are_kept_as_they_are(student):
     np.testing.assert_array_equal(propose(student).predictions.forces, student.predictions.forces)
+
+
+def test_results_belong_to_the_device_that_made_them(student, monkeypatch):
+    """What is valid for this GPU alone, before what is valid for any."""
+    monkeypatch.setattr(proposing, "environment_keys", lambda device: ["cuda:this one", "cuda"])
+    assert set(propose(student).record.environments) == {"cuda:this one"}

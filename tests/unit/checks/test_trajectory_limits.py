@@ -120,6 +120,13 @@ def test_a_vibration_has_a_swing_and_puts_the_slope_in_doubt():
     assert trend.surely < 0
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_energies_that_are_lost_on_the_way_have_no_trend(lost):
+    run = Run(dumbbell(), 300.0)
+    run.energies = [5.0, 5.0, lost, 5.0]
+    assert np.isnan(trend_of(run)).all()
+
+
 def test_a_line_down_is_a_drift_too():
     run = Run(dumbbell(), 300.0)
     run.energies = [-0.0025 * 7.0 * i for i in range(101)]

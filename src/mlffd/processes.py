@@ -18,8 +18,14 @@ from mlffd.errors import MlffdError
 P = TypeVar("P")
 
 #: Results that depend on the number of threads would not be the same bit for bit; and processes
-#: that have all cores to themselves need no threads.
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: that have all cores to themselves need no threads. Where a program in one of them asks for more
+#: all the same, its threads sleep while they wait: spinning, they would take the others' cores.
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 def cores() -> int:
@@ -50,7 +56,7 @@ def _end_with(sentinel: int) -> None:
 def one_thread_each() -> Iterator[None]:
     """Processes that start in here have one thread: it is too late once they run."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    os.environ.update(_ONE_THREAD)
     try:
         yield
     finally:

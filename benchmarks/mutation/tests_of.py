@@ -81,8 +81,9 @@ class Baseline:
         """Those that could kill a mutant, the most promising first.
 
         Those that execute its function. What is executed when the module is imported can have an
-        effect wherever its names are used: all that reach the module or one that imports it. A
-        decorator may register something: all that reach a module that its own is from, too.
+        effect wherever its names are used: all that reach the module or one that imports it, and
+        all in files that import it, for a class of Pydantic's has no line to execute. A decorator
+        may register something: all that reach a module that its own is from, too.
         """
         path = mutant.path.as_posix()
         if mutant.body is not None:
@@ -101,32 +102,39 @@ class Baseline:
             for other in others:
                 for test in self.lines.get(other, {}):
                     found.setdefault(test, False)
+            for test in self.seconds:
+                if _imports(Path(test.partition("::")[0]), mutant.path):
+                    found.setdefault(test, False)
         return sorted(found, key=lambda test: (not found[test], self.seconds[test]))
 
 
 @cache
 def _users(path: Path) -> tuple[str, ...]:
     """The modules of the package that import a module."""
+    return tuple(
+        other.as_posix() for other in sorted(SOURCES.rglob("*.py")) if _imports(other, path)
+    )
+
+
+@cache
+def _imports(importer: Path, path: Path) -> bool:
+    """Whether a file imports a module of the package."""
     name = ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts)
     parent, _, last = name.rpartition(".")
-    imports = f"from {name} import", f"from {parent} import {last}\n"
-    return tuple(
-        other.as_posix()
-        for other, text in _texts().items()
-        if any(line in text for line in imports)
-    )
+    text = _text(importer)
+    return f"from {name} import" in text or f"from {parent} import {last}\n" in text
 
 
 @cache
 def _used(path: Path) -> tuple[str, ...]:
     """The modules of the package that a module imports names from."""
-    names = re.findall(r"^from (mlffd[.\w]+) import", _texts()[path], re.MULTILINE)
+    names = re.findall(r"^from (mlffd[.\w]+) import", _text(path), re.MULTILINE)
     return tuple(f"{SOURCES.parent / name.replace('.', '/')}.py" for name in names)
 
 
 @cache
-def _texts() -> dict[Path, str]:
-    return {path: path.read_text(encoding="utf-8") for path in sorted(SOURCES.rglob("*.py"))}
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def digest_of(folders: Sequence[Path]) -> str:

@@ -35,8 +35,8 @@ def check_isolated_atoms(subject: StudentSubject) -> Evidence:
     forces = [np.abs(p.forces).max() for p in [*alone.values(), *together]]
     return judge(
         [
-            Criterion("energy_sum", float(np.max(sums)), 1e-7, "eV"),
-            Criterion("forces_max", float(np.max(forces)), 1e-8, "eV/Å"),
+            Criterion("energy_sum", float(np.max(sums)), 1e-9, "eV"),
+            Criterion("forces_max", float(np.max(forces)), 1e-9, "eV/Å"),
         ],
         f"two atoms {_FAR:g} Å apart miss the sum of their energies by at most {np.max(sums):.2g} "
         f"eV; force on a lone atom at most {np.max(forces):.2g} eV/Å",

@@ -96,7 +96,7 @@ def check_batch_invariance(subject: StudentSubject) -> Evidence:
         and not (np.isnan(alone.stress).all() and np.isnan(together.stress).all())
     ]
     stress_criteria = (
-        [Criterion("stress_max", float(np.max(stresses)), 1e-8, "eV/Å³")] if stresses else []
+        [Criterion("stress_max", float(np.max(stresses)), 1e-10, "eV/Å³")] if stresses else []
     )
     return judge(
         [*found.criteria(), *stress_criteria],

@@ -63,7 +63,7 @@ def check_smooth_at_cutoff(subject: StudentSubject) -> Evidence:
     pair_energy, visit_energy = energy[: len(pairs)], energy[len(pairs) :]
     return judge(
         [
-            Criterion("energy_jump", float(energy.max()), 1e-6, "eV"),
+            Criterion("energy_jump", float(energy.max()), 1e-8, "eV"),
             Criterion("force_jump", float(force.max()), 1e-4, "eV/Å"),
         ],
         f"crossing {cutoff:g} Å, the energy of a pair jumps by {pair_energy.mean():.3g} eV on "

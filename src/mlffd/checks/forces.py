@@ -70,7 +70,7 @@ def check_forces_are_gradient(subject: StudentSubject) -> Evidence:
     strongest = max(np.abs(p.forces).max() for p in predictions)
     return judge(
         [
-            Criterion("forces_max", float(errors[worst]), 1e-5, "eV/Å"),
+            Criterion("forces_max", float(errors[worst]), 1e-6, "eV/Å"),
             # A constant energy has perfect gradients, and nothing else finds fault with it.
             Criterion("forces_absent", int(strongest < _NO_FORCE), 0),
         ],
@@ -101,8 +101,8 @@ def check_net_force_and_torque(subject: StudentSubject) -> Evidence:
     force, torque_size = (float(np.max(list(d.values()))) for d in (net_force, net_torque))
     return judge(
         [
-            Criterion("net_force", force, 1e-8, "eV/Å"),
-            Criterion("net_torque", torque_size, 1e-7, "eV"),
+            Criterion("net_force", force, 1e-9, "eV/Å"),
+            Criterion("net_torque", torque_size, 1e-9, "eV"),
         ],
         f"net force at most {force:.2g} eV/Å, net torque at most {torque_size:.2g} eV",
         {"net_force": net_force, "net_torque": net_torque},

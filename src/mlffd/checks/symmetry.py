@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mlffd.checks.deviations import Comparison, deviations
+from mlffd.checks.deviations import ENERGY_LIMIT, FORCE_LIMIT, Comparison, deviations
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
@@ -55,10 +55,9 @@ def check_rotation_equivariance(subject: StudentSubject) -> Evidence:
     return judge(
         [
             # Of a defect the typical size says more than the worst case; both must be rounding.
-            Criterion("energy_rms", molecules.energy_rms, 1e-8, "eV/atom"),
-            Criterion("forces_rms", molecules.forces_rms, 1e-6, "eV/Å"),
-            Criterion("energy_max", found_deviations.energy_max, 1e-7, "eV/atom"),
-            Criterion("forces_max", found_deviations.forces_max, 1e-5, "eV/Å"),
+            Criterion("energy_rms", molecules.energy_rms, ENERGY_LIMIT / 10, "eV/atom"),
+            Criterion("forces_rms", molecules.forces_rms, FORCE_LIMIT / 10, "eV/Å"),
+            *found_deviations.criteria(),
         ],
         f"turning changes energies by {1e3 * molecules.energy_rms:.3g} meV/atom and forces by "
         f"{molecules.forces_rms:.3g} eV/Å (RMS, more than {_SMALLEST} atoms); at most by "
@@ -88,8 +87,8 @@ def check_translation_invariance(subject: StudentSubject) -> Evidence:
         ]
     found_deviations = deviations(comparisons)
     return judge(
-        # At 10,000 Å a float64 coordinate is exact to 2e-12 Å only.
-        found_deviations.criteria(force_limit=1e-6),
+        # At 10,000 Å a float64 coordinate is exact to 2e-12 Å only: forces to 1e-10 eV/Å.
+        found_deviations.criteria(force_limit=100 * FORCE_LIMIT),
         f"moving changes the energy by at most {found_deviations.energy_max:.2g} eV/atom and the "
         f"forces by {found_deviations.forces_max:.2g} eV/Å ({found_deviations.worst})",
         found_deviations.as_details(),

@@ -50,8 +50,6 @@ def _bad_gradients(potential: EagerPotential, structure: Structure) -> int:
     try:
         potential.student.requires_grad_(True)
         loss = (potential.student(batch, create_graph=True).forces ** 2).sum()
-        if not loss.requires_grad:  # no neighbours, no forces, nothing to train on
-            return 0
         # Weights that do not touch the forces (of an element that is not there) get zeros.
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     finally:

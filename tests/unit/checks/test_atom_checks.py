@@ -46,7 +46,7 @@ def test_energies_of_lone_atoms_add_up():
     assert evidence.details["energies"] == {"H": -13.0, "C": -1030.0, "O": -2040.0}
 
 
-@pytest.mark.parametrize(("size", "found"), [(0.95e-7, set()), (1.05e-7, {"energy_sum"})])
+@pytest.mark.parametrize(("size", "found"), [(0.95e-9, set()), (1.05e-9, {"energy_sum"})])
 @pytest.mark.parametrize("pair", [(1, 1), (1, 8), (8, 8), (6, 1)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_any_two_atoms_may_miss_their_sum_by_rounding_only(size, found, pair, sign):
@@ -58,7 +58,7 @@ def test_any_two_atoms_may_miss_their_sum_by_rounding_only(size, found, pair, si
     assert failing(evidence_of(with_atomic_energies(change))) == found
 
 
-@pytest.mark.parametrize(("size", "found"), [(0.95e-8, set()), (1.05e-8, {"forces_max"})])
+@pytest.mark.parametrize(("size", "found"), [(0.95e-9, set()), (1.05e-9, {"forces_max"})])
 @pytest.mark.parametrize("atoms", [1, 2])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_atom_without_neighbours_feels_no_force(size, found, atoms, sign):

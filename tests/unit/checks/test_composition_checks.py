@@ -70,10 +70,10 @@ def test_molecules_far_apart_keep_their_energies_and_forces():
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-8, 0.95e-7, set()),
-        (1.05e-8, 0.0, {"energy_max"}),
-        (-1.05e-8, 0.0, {"energy_max"}),
-        (0.0, 1.05e-7, {"forces_max"}),
+        (0.95e-9, 0.95e-9, set()),
+        (1.05e-9, 0.0, {"energy_max"}),
+        (-1.05e-9, 0.0, {"energy_max"}),
+        (0.0, 1.05e-9, {"forces_max"}),
     ],
 )
 def test_molecules_far_apart_may_change_each_other_by_rounding_only(energy, force, found):
@@ -130,11 +130,11 @@ def test_batches_change_nothing_of_a_sound_student():
 @pytest.mark.parametrize(
     ("errors", "found"),
     [
-        ({"energy": 0.95e-8, "force": 0.95e-7, "stress": 0.95e-8}, set()),
-        ({"energy": 1.05e-8}, {"energy_max"}),
-        ({"force": 1.05e-7}, {"forces_max"}),
-        ({"stress": 1.05e-8}, {"stress_max"}),
-        ({"stress": -1.05e-8}, {"stress_max"}),
+        ({"energy": 0.95e-9, "force": 0.95e-9, "stress": 0.95e-10}, set()),
+        ({"energy": 1.05e-9}, {"energy_max"}),
+        ({"force": 1.05e-9}, {"forces_max"}),
+        ({"stress": 1.05e-10}, {"stress_max"}),
+        ({"stress": -1.05e-10}, {"stress_max"}),
     ],
 )
 @pytest.mark.parametrize("second", [3, 2], ids=["in order", "in reverse"])

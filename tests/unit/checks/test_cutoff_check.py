@@ -52,9 +52,9 @@ def test_an_energy_that_ends_softly_does_not_jump():
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-6, 0.95e-4, set()),
-        (1.05e-6, 0.0, {"energy_jump"}),
-        (-1.05e-6, 0.0, {"energy_jump"}),
+        (0.95e-8, 0.95e-4, set()),
+        (1.05e-8, 0.0, {"energy_jump"}),
+        (-1.05e-8, 0.0, {"energy_jump"}),
         (0.0, 1.05e-4, {"force_jump"}),
         (0.0, -1.05e-4, {"force_jump"}),
     ],

@@ -32,7 +32,7 @@ def test_energies_are_per_atom_and_forces_per_component():
     assert found.forces_rms == pytest.approx(0.6 / np.sqrt(12))
 
 
-@pytest.mark.parametrize("change", [{"energy": 3e-8}, {"force": 1.1e-7}])
+@pytest.mark.parametrize("change", [{"energy": 3e-9}, {"force": 1.1e-9}])
 def test_more_than_rounding_fails(change):
     found = deviations([compared("a"), compared("b", **change)])
 
@@ -63,17 +63,17 @@ def test_infinite_on_both_sides_is_no_agreement():
 
 
 def test_the_worst_is_furthest_over_the_limits_in_either_quantity():
-    very_wrong_energy = compared("energy", energy=2e-6)  # per atom a hundred times the limit
-    larger_but_less_wrong_force = compared("force", force=2e-6)  # twenty times the limit
-    very_wrong_force = compared("worse force", force=2e-5)
+    very_wrong_energy = compared("energy", energy=2e-7)  # per atom a hundred times the limit
+    larger_but_less_wrong_force = compared("force", force=2e-8)  # twenty times the limit
+    very_wrong_force = compared("worse force", force=2e-7)
 
     assert deviations([larger_but_less_wrong_force, very_wrong_energy]).worst == "energy"
     assert deviations([very_wrong_energy, very_wrong_force]).worst == "worse force"
 
 
 def test_limits_can_be_wider():
-    found = deviations([compared("a", force=1e-6)])
+    found = deviations([compared("a", force=1e-8)])
 
-    assert judge(found.criteria(force_limit=1e-5), "").verdict is Verdict.PASS
+    assert judge(found.criteria(force_limit=1e-7), "").verdict is Verdict.PASS
     assert [c.name for c in found.criteria()] == ["energy_max", "forces_max"]
     assert set(found.as_details()) == set(found._fields)

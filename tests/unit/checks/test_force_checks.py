@@ -62,9 +62,9 @@ def test_sound_forces_pass_with_room_to_spare():
     assert measured(evidence)["forces_absent"] == 0
 
 
-@pytest.mark.parametrize(("size", "found"), [(0.95e-5, set()), (1.05e-5, {"forces_max"})])
+@pytest.mark.parametrize(("size", "found"), [(0.95e-6, set()), (1.05e-6, {"forces_max"})])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_component_may_be_off_the_gradient_by_a_hundred_thousandth(size, found, sign):
+def test_a_component_may_be_off_the_gradient_by_a_millionth(size, found, sign):
     """On one atom of one molecule, in one direction."""
     evidence = check_forces_are_gradient(
         subject_of(pushed((0, 0, 0), (0, sign * size, 0)), [chain(4)])
@@ -118,8 +118,8 @@ def test_an_energy_that_hardly_changes_is_no_force_field(force, found):
     assert failing(evidence) == found
 
 
-@pytest.mark.parametrize(("size", "found"), [(0.95e-8, set()), (1.05e-8, {"net_force"})])
-def test_forces_may_leave_a_net_force_of_a_hundred_millionth(size, found):
+@pytest.mark.parametrize(("size", "found"), [(0.95e-9, set()), (1.05e-9, {"net_force"})])
+def test_forces_may_leave_a_net_force_of_a_billionth(size, found):
     """In two directions, on all three atoms alike: nothing turns."""
     push = size / 5 / 3
     potential = pushed(*3 * [(3 * push, 0.0, -4 * push)])
@@ -129,8 +129,8 @@ def test_forces_may_leave_a_net_force_of_a_hundred_millionth(size, found):
     assert measured(evidence)["net_torque"] < 1e-12
 
 
-@pytest.mark.parametrize(("size", "found"), [(0.95e-7, set()), (1.05e-7, {"net_torque"})])
-def test_forces_may_leave_a_net_torque_of_a_ten_millionth(size, found):
+@pytest.mark.parametrize(("size", "found"), [(0.95e-9, set()), (1.05e-9, {"net_torque"})])
+def test_forces_may_leave_a_net_torque_of_a_billionth(size, found):
     """Two opposite forces on a bond of 2 Å: a torque of twice their size, and no net force."""
     push = (0.0, 0.6 * size / 2, 0.8 * size / 2)
     potential = pushed(push, tuple(-p for p in push))

@@ -85,9 +85,9 @@ def test_a_student_that_sees_all_images_passes():
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-8, 0.95e-7, set()),
-        (1.05e-8, 0.0, {"energy_max"}),
-        (0.0, 1.05e-7, {"forces_max"}),
+        (0.95e-9, 0.95e-9, set()),
+        (1.05e-9, 0.0, {"energy_max"}),
+        (0.0, 1.05e-9, {"forces_max"}),
     ],
 )
 def test_another_description_may_change_rounding_only(concerned, energy, force, found):

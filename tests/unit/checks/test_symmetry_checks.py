@@ -100,9 +100,9 @@ def test_crystals_are_turned_and_moved_if_the_student_knows_them(check, periodic
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-7, 0.95e-5, set()),
-        (1.05e-7, 0.0, {"energy_max"}),
-        (0.0, 1.05e-5, {"forces_max"}),
+        (0.95e-9, 0.95e-9, set()),
+        (1.05e-9, 0.0, {"energy_max"}),
+        (0.0, 1.05e-9, {"forces_max"}),
     ],
 )
 def test_turning_may_change_the_worst_by_so_much(energy, force, found):
@@ -116,9 +116,9 @@ def test_turning_may_change_the_worst_by_so_much(energy, force, found):
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-8, 0.95e-6 * 3**0.5, set()),
-        (1.05e-8, 0.0, {"energy_rms"}),
-        (0.0, 1.05e-6 * 3**0.5, {"forces_rms"}),
+        (0.95e-10, 0.95e-10 * 3**0.5, set()),
+        (1.05e-10, 0.0, {"energy_rms"}),
+        (0.0, 1.05e-10 * 3**0.5, {"forces_rms"}),
     ],
 )
 def test_turning_may_typically_change_rounding_only(energy, force, found):
@@ -162,9 +162,9 @@ def test_a_preference_for_one_hand_is_seen():
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-8, 0.95e-6, set()),
-        (1.05e-8, 0.0, {"energy_max"}),
-        (0.0, 1.05e-6, {"forces_max"}),
+        (0.95e-9, 0.95e-7, set()),
+        (1.05e-9, 0.0, {"energy_max"}),
+        (0.0, 1.05e-7, {"forces_max"}),
     ],
 )
 @pytest.mark.parametrize("far", [True, False])
@@ -202,7 +202,7 @@ def test_atoms_are_renumbered_at_random_and_back_to_front(pattern):
         backwards = torch.equal(positions, reverse)
         return backwards if pattern == "reversed" else elsewhere(structure)(positions) > backwards
 
-    potential = wrong_where(concerned, structure, energy=1.05e-8)
+    potential = wrong_where(concerned, structure, energy=1.05e-9)
     evidence = check_permutation_invariance(subject_of(potential, [structure, lump(7)]))
     assert failing(evidence) == {"energy_max"}
     assert evidence.details["worst"] == "lump"
@@ -211,9 +211,9 @@ def test_atoms_are_renumbered_at_random_and_back_to_front(pattern):
 @pytest.mark.parametrize(
     ("energy", "force", "found"),
     [
-        (0.95e-8, 0.95e-7, set()),
-        (1.05e-8, 0.0, {"energy_max"}),
-        (0.0, 1.05e-7, {"forces_max"}),
+        (0.95e-9, 0.95e-9, set()),
+        (1.05e-9, 0.0, {"energy_max"}),
+        (0.0, 1.05e-9, {"forces_max"}),
     ],
 )
 def test_renumbering_may_change_rounding_only(energy, force, found):

@@ -70,6 +70,18 @@ def test_forces_may_jump_by_a_thousandth(size, found, change):
     assert evidence.message.endswith("(CO2)")
 
 
+def test_a_jump_of_the_force_on_one_atom_alone_is_seen():
+    def change(batch, prediction):
+        _, sides = carbon_dioxide(batch)
+        sides[:-1] = 0.0
+        forces = prediction.forces.clone()
+        forces[:, 1] += 0.5 * sides
+        return replace(prediction, forces=forces)
+
+    evidence = evidence_of(Changed(SOUND, change))
+    assert measured(evidence)["force_jump"] == pytest.approx(1.0, rel=1e-3)
+
+
 def test_the_step_is_so_small_that_a_root_with_an_epsilon_is_smooth():
     """The steepest that one may be, 1e6 eV/Å per Å, moves forces by less than the limit."""
     steps = []

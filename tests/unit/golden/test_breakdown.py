@@ -103,6 +103,25 @@ def test_the_worst_are_far_off_in_energy_or_in_forces():
     assert energetic.atoms == 2
 
 
+def test_an_error_counts_by_how_large_the_others_of_its_kind_are():
+    structures = [molecule([1], f"s{i}") for i in range(100)]
+    energy, forces = [1e-3] * 100, [np.full((1, 3), 10.0) for _ in range(100)]
+    energy[7], forces[31] = 5e-3, np.full((1, 3), 20.0)
+
+    worst = broken_down(structures, energy=energy, forces=forces).worst
+
+    assert [w.name for w in worst[:2]] == ["s7", "s31"]
+
+
+def test_of_exact_energies_forces_alone_tell_the_worst():
+    structures = [molecule([1], f"s{i}") for i in range(12)]
+    forces = [np.full((1, 3), 1.0 + 0.01 * i) for i in range(12)]
+
+    worst = broken_down(structures, forces=forces).worst
+
+    assert [w.name for w in worst] == [f"s{i}" for i in range(11, 1, -1)]
+
+
 def test_what_is_not_finite_is_worst():
     structures = [molecule([1], f"s{i}") for i in range(12)]
     forces = [np.full((1, 3), float(i)) for i in range(12)]

@@ -17,6 +17,7 @@ def test_elements_kinds_and_sizes_are_counted():
             structure(6, 1, 1, 1, 1),
             structure(1, 1, energy=-3.0, forces=[[0, 0, 3.0], [0, 0, -3.0]]),
             structure(8, pbc=True, energy=-2.0, forces=np.zeros((1, 3)), stress=np.eye(3)),
+            structure(8, energy=-1.75),  # without forces, it is not labelled
         ]
     )
 
@@ -24,7 +25,7 @@ def test_elements_kinds_and_sizes_are_counted():
         elements={
             "H": ElementCount(atoms=6, structures=2),
             "C": ElementCount(atoms=1, structures=1),
-            "O": ElementCount(atoms=1, structures=1),
+            "O": ElementCount(atoms=2, structures=2),
         },
         kinds={"periodic": 1, "labelled": 2, "stress": 1},
         largest=5,

@@ -29,3 +29,12 @@ def test_a_place_that_is_not_counted_at_all_is_one_difference(gone):
 
     assert [str(d) for d in differences(COUNTERS, after)] == ["graph_nodes: counters: 2 -> none"]
     assert [str(d) for d in differences(after, COUNTERS)] == ["graph_nodes: counters: none -> 2"]
+
+
+def test_places_after_one_that_is_gone_are_compared_as_well():
+    after = {"graph_nodes": {"aten.add": 3, "aten.mul": 1}}
+
+    assert [str(d) for d in differences(COUNTERS, after)] == [
+        "batch1: counters: 2 -> none",
+        "graph_nodes: aten.add: 2 -> 3 (+1)",
+    ]

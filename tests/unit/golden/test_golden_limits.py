@@ -103,6 +103,30 @@ def test_a_figure_has_an_interval_from_twenty_units(count, known):
         assert figure.low < figure.value < figure.high
 
 
+def test_structures_count_that_are_exactly_right():
+    """Twenty with labels are enough, even if all but one have no error."""
+    some = STRUCTURES[:ENOUGH]
+    exact = scaled(some, perturbed(some, 0.1), 0.0)
+    one_wrong = replace(exact, energy=exact.energy + np.eye(ENOUGH)[3])
+    found = residuals(some, one_wrong)
+    (figure,) = figures([(ENERGY, ENERGY.terms(found))], resampling_units(found))
+    assert figure.low is not None
+    assert figure.structures == ENOUGH
+    far_worse = replace(exact, energy=exact.energy + 1.0, forces=exact.forces + 1.0)
+    assert statuses(exact, some, far_worse) == {Status.IMPROVED}
+    carbon = [replace(s, numbers=np.full(len(s), 6)) for s in some]
+    before = residuals(carbon, exact)
+    assert pair(before, before).by_element["C"] == (0.0, 0.0, 0.0)
+
+
+def test_a_structure_without_directions_leaves_those_of_the_others():
+    still = replace(STRUCTURES[0], forces=np.zeros_like(STRUCTURES[0].forces))
+    some = [still, *STRUCTURES[1:]]
+    found = residuals(some, BASELINE)
+    compared = compare_metrics(metric_records(found), found, found)
+    assert [c.metric for c in compared] == [metric.name for metric in METRICS]
+
+
 @pytest.mark.parametrize(
     ("molecules", "of"), [(19, "structures"), (20, "molecules"), (40, "structures")]
 )

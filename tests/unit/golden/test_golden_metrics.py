@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from golden_samples import make_structures, perturbed
@@ -125,10 +127,10 @@ def test_offsets_are_of_molecules_that_names_tell():
 
 def test_stress_is_compared_where_it_is_labelled():
     bare, other = labelled(0.0, 0.0)
-    (crystal,) = labelled(0.0, cell=np.eye(3), pbc=[True] * 3, stress=np.zeros((3, 3)))
+    (crystal,) = labelled(0.0, cell=np.eye(3), pbc=[True] * 3, stress=np.ones((3, 3)))
     structures = [bare, crystal, other]
-    stresses = [np.full((3, 3), np.nan), np.full((3, 3), 0.5), np.full((3, 3), np.nan)]
-    stresses[1][0, 0] = 0.5 - 9.0
+    stresses = [np.full((3, 3), np.nan), np.full((3, 3), 1.5), np.full((3, 3), np.nan)]
+    stresses[1][0, 0] = 1.5 - 9.0
 
     found = metric_values(structures, predicted(structures, stresses=stresses))
 
@@ -148,6 +150,7 @@ def test_records_name_what_was_averaged_and_over_how_many():
     assert found["energy_mae_per_atom"].value == 0.25
     assert (found["energy_mae_per_atom"].n, found["forces_angle"].n) == (2, 1)
     assert "|E - E_label| / N" in found["energy_mae_per_atom"].reduction
+    assert {metric.tolerance for metric in found.values()} == {0.1}
 
 
 def test_what_is_not_finite_is_no_record():
@@ -160,10 +163,10 @@ def test_what_is_not_finite_is_no_record():
 def test_unlabelled_structures_are_refused_by_name():
     structures = make_structures(2)
     predictions = perturbed(structures, 0.1)
-    unlabelled = structures[1].with_positions(structures[1].positions)
 
-    with pytest.raises(InputError, match="molecule-1: no energy or no forces"):
-        residuals([structures[0], unlabelled], predictions)
+    for missing in ("energy", "forces"):
+        with pytest.raises(InputError, match="molecule-1: no energy or no forces"):
+            residuals([structures[0], replace(structures[1], **{missing: None})], predictions)
 
 
 def test_predictions_of_fewer_structures_are_refused():

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mlffd.errors import InputError
 from mlffd.golden.proposals import StudentProposal, read_proposals, write_proposals
-from mlffd.golden.records import DatasetRecord, Metric, Predictions
+from mlffd.golden.records import CountersRecord, DatasetRecord, Metric, Predictions
 from mlffd.golden.store import read_student_record, to_text, write_student_record
 
 STRUCTURES = make_structures(4)
@@ -183,6 +183,21 @@ def test_differences_keep_nan_and_refuse_other_structures():
     assert not spoilt.is_finite()
     with pytest.raises(InputError, match="other sizes"):
         PREDICTIONS.differences(perturbed(STRUCTURES[:3], 0.1))
+
+
+def test_counters_name_the_release_that_they_were_counted_in():
+    fields = {"subject": "tiny", "counters": {}, "provenance": {}}
+
+    assert CountersRecord(torch="2", **fields).torch == "2"
+    with pytest.raises(ValidationError, match="torch"):
+        CountersRecord(torch="", **fields)
+
+
+def test_records_are_not_changed_in_place():
+    record = make_record(STRUCTURES, PREDICTIONS)
+
+    with pytest.raises(ValidationError, match="frozen"):
+        record.subject = "original"
 
 
 def test_a_data_set_record_is_strict():

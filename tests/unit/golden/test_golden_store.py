@@ -254,8 +254,16 @@ def test_old_arrays_are_removed_only_from_the_own_folder_and_name(path):
 def test_a_file_in_place_of_the_folder_is_an_input_error(tmp_path):
     (tmp_path / "records").touch()
 
-    with pytest.raises(InputError, match=re.escape(str(tmp_path / "records"))):
+    with pytest.raises(
+        InputError, match=re.escape(f"{tmp_path / 'records'}: cannot be made a folder")
+    ):
         write(tmp_path / "records" / "tiny.json")
+
+
+def test_folders_are_made_as_deep_as_needed(tmp_path):
+    path = tmp_path / "golden" / "records" / "tiny.json"
+    write(path)
+    assert path.is_file()
 
 
 def test_a_data_set_record_is_written_and_read(tmp_path):

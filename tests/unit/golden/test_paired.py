@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.data import chemical_symbols
 from golden_samples import make_structures, perturbed, scaled
 
 from mlffd.checks.evidence import plain
@@ -70,6 +71,10 @@ def test_the_structures_that_got_worse_by_most_come_first():
     assert found.worst[0].energy_per_atom[0] == found.worst[0].energy_per_atom[1] > 0
 
 
+def test_however_little_worse_is_among_the_worst():
+    assert [w.name for w in paired_with(moved(0.2, [4])).worst] == [STRUCTURES[4].name]
+
+
 def test_what_got_better_is_not_among_the_worst():
     assert paired_with(scaled(STRUCTURES, PREDICTIONS, 0.5)).worst == []
 
@@ -82,6 +87,8 @@ def test_a_candidate_that_is_not_finite_is_worst_and_has_no_interval(value):
     statuses = {c.metric: c.status for c in found.metrics}
     assert statuses["forces_rmse"] is Status.NON_FINITE
     assert statuses["energy_mae_per_atom"] is Status.PASS
+    lost = {chemical_symbols[number] for number in STRUCTURES[9].numbers}
+    assert {symbol for symbol, change in found.by_element.items() if change is None} == lost
     document = plain(found.as_dict())
     assert document["worst"][0]["forces_rmse"][1] is None
 

@@ -61,7 +61,7 @@ constants of modules, which is most limits.
 
 A mutant runs the tests that reach the changed function, in a process that is forked with everything
 imported but the package that is changed; the constant of a module runs those that reach the module
-or one that imports it. The end-to-end faults of `tests/faults`, which take seconds each, are not
+or one that imports it, and those in files that import it. The end-to-end faults of `tests/faults`, which take seconds each, are not
 used.
 
 ## Modules

@@ -88,7 +88,7 @@ def check_translation_invariance(subject: StudentSubject) -> Evidence:
     found_deviations = deviations(comparisons)
     return judge(
         # At 10,000 Å a float64 coordinate is exact to 2e-12 Å only: forces to 1e-10 eV/Å.
-        found_deviations.criteria(force_limit=100 * FORCE_LIMIT),
+        found_deviations.criteria(force_limit=1e-7),
         f"moving changes the energy by at most {found_deviations.energy_max:.2g} eV/atom and the "
         f"forces by {found_deviations.forces_max:.2g} eV/Å ({found_deviations.worst})",
         found_deviations.as_details(),

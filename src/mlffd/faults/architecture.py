@@ -40,9 +40,9 @@ def _with_edges(healthy: Healthy, change: Callable[[Edges], Edges]) -> Iterator[
 
 @fault(
     caught_by=["forces_are_gradient", "matches_golden"],
-    sizes=[1e-9, 1e-7, 1e-5, 1e-3],
+    sizes=[1e-9, 1e-7, 1e-6, 1e-5, 1e-3],
     unit="eV/Å",
-    limit=1e-3,
+    limit=1e-5,
 )
 def forces_not_the_gradient(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """Forces come from a head of their own.
@@ -112,7 +112,7 @@ def missing_envelope(healthy: Healthy) -> Iterator[StudentSubject]:
     caught_by=["smooth_at_cutoff", "matches_golden"],
     sizes=[1e-8, 1e-7, 1e-6, 1e-5, 1e-4],
     unit="eV",
-    limit=1e-5,
+    limit=1e-6,
 )
 def step_at_cutoff(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """The energy of a pair was not shifted to zero at the cutoff.
@@ -170,7 +170,7 @@ def constant_energy(healthy: Healthy) -> Iterator[StudentSubject]:
     yield with_prediction(healthy.student(), constant)
 
 
-@fault(caught_by=["isolated_atoms"], sizes=[1e-8, 1e-7, 1e-6], unit="eV", limit=1e-6)
+@fault(caught_by=["isolated_atoms"], sizes=[1e-8, 1e-7, 1e-6], unit="eV", limit=1e-7)
 def isolated_atoms_by_table(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """Single atoms are a special case with an energy from a table.
 

@@ -27,7 +27,7 @@ from mlffd.students.interaction import Edges, Interaction
     caught_by=["rotation_equivariance", "matches_golden"],
     sizes=[1e-10, 1e-8, 1e-6, 1e-4, 1e-2],
     unit="relative",
-    limit=1e-4,
+    limit=1e-6,
 )
 def mixed_axes(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """Vector features are mixed across x, y and z.
@@ -53,7 +53,7 @@ def mixed_axes(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     caught_by=["rotation_equivariance", "matches_golden"],
     sizes=[1e-9, 1e-8, 1e-7, 1e-6],
     unit="eV",
-    limit=1e-6,
+    limit=1e-7,
 )
 def up_is_special(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """The energy depends on whether the nearest neighbour lies above.
@@ -74,7 +74,7 @@ def up_is_special(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     caught_by=["rotation_equivariance", "matches_golden"],
     sizes=[1e-9, 1e-8, 1e-7, 1e-6],
     unit="eV",
-    limit=1e-6,
+    limit=1e-7,
 )
 def left_is_not_right(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """A molecule and its mirror image have different energies.
@@ -152,7 +152,7 @@ def grid_of_fixed_extent(healthy: Healthy, size: float) -> Iterator[StudentSubje
     caught_by=["permutation_invariance", "matches_golden"],
     sizes=[1e-9, 1e-8, 1e-7, 1e-6],
     unit="eV",
-    limit=1e-6,
+    limit=1e-7,
 )
 def order_of_atoms(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
     """The energy depends on how atoms are numbered.
@@ -171,9 +171,9 @@ def order_of_atoms(healthy: Healthy, size: float) -> Iterator[StudentSubject]:
 
 @fault(
     caught_by=["size_consistency"],
-    sizes=[1e-7, 1e-6, 1e-5, 1e-4],
+    sizes=[1e-9, 1e-8, 1e-7, 1e-6, 1e-4],
     unit="eV",
-    limit=1e-4,
+    limit=1e-6,
     seen_in="FAIR-Chem/fairchem#1215",
 )
 def energy_of_the_whole(healthy: Healthy, size: float) -> Iterator[StudentSubject]:

@@ -29,7 +29,7 @@ def forces_sign(healthy: Healthy) -> Iterator[StudentSubject]:
     caught_by=["forces_are_gradient", "matches_golden"],
     sizes=[1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-2],
     unit="relative",
-    limit=1e-4,
+    limit=1e-6,
     seen_in="PASSIONLab/OpenEquivariance#211",
 )
 def forces_scaled(healthy: Healthy, size: float) -> Iterator[StudentSubject]:

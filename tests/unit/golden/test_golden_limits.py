@@ -223,6 +223,14 @@ def test_an_entry_of_another_machine_is_kept_while_its_predictions_hold(
     assert set(environments) == ({"cpu", "cuda"} if kept else {"cpu"})
 
 
+def test_predictions_of_many_atoms_are_proposed(tmp_path):
+    proposal = StudentProposal(make_golden(STRUCTURES, BASELINE).record, BASELINE)
+    write_proposals(tmp_path / "p.json", [proposal.as_dict()], expected=["tiny"])
+    (found,) = read_proposals(tmp_path / "p.json")
+    assert found.predictions.splits.tolist() == BASELINE.splits.tolist()
+    assert BASELINE.splits[-1] == 180
+
+
 @pytest.mark.parametrize("split", [-1, 2**63])
 def test_splits_that_are_no_index_are_refused(tmp_path, split):
     written = json.loads(

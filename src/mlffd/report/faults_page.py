@@ -120,12 +120,15 @@ def write_figure(found: Matrix, path: Path) -> None:
     ]
     size = 2.6 + 0.19 * len(checks), 1.6 + 0.145 * len(cells)
     mpl.use("Agg")
-    # With a fixed salt the same figure is the same file.
-    with mpl.rc_context({"svg.hashsalt": "mlffd", "font.size": 6}):
+    # With a fixed salt the same figure is the same file. Text as text, and cells as an image: as
+    # paths, thousands of letters and cells are a megabyte.
+    with mpl.rc_context({"svg.hashsalt": "mlffd", "svg.fonttype": "none", "font.size": 6}):
         drawing = plt.figure(figsize=size)
         axes = drawing.add_subplot()
         palette = ListedColormap(_COLOURS)
-        axes.pcolormesh(cells, cmap=palette, vmin=0, vmax=3, edgecolors="white", linewidth=0.6)
+        axes.pcolormesh(
+            cells, cmap=palette, vmin=0, vmax=3, edgecolors="white", linewidth=0.6, rasterized=True
+        )
         axes.invert_yaxis()
         axes.xaxis.tick_top()
         axes.set_xticks([i + 0.5 for i in range(len(checks))], checks, rotation=90)
@@ -136,7 +139,7 @@ def write_figure(found: Matrix, path: Path) -> None:
         write_atomically(
             path,
             lambda aside: drawing.savefig(
-                aside, format="svg", metadata={"Date": None}, bbox_inches="tight"
+                aside, format="svg", dpi=300, metadata={"Date": None}, bbox_inches="tight"
             ),
         )
         plt.close(drawing)

@@ -25,6 +25,8 @@ from mlffd.runtimes.eager import EagerPotential
 MOLECULES = ProbeCase("molecules", (WATER, OXYGEN_ATOM, ETHANOL), usual=True)
 CELLS = ProbeCase("cells", (WATER, skewed_cell()), usual=True)
 LARGE = Deviation(energy_per_atom=1, forces=1, forces_rms=1, virial=1)
+#: What the reference calls precisions.
+_TOLD = {"fp32": "fp32", "fp64": "fp64", "fp16": "fp16", "bf16": "bf16", "int8": "int8-weights"}
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +179,13 @@ def test_no_manifest_holds_what_is_not_finite():
         Manifest(**{**fields, "measured": INFINITE})
     problems = [e for e in raised.value.errors() if e["loc"][0] == "measured"]
     assert {e["type"] for e in problems} == {"finite_number"}
+
+
+def test_the_tolerances_are_those_of_the_reference(root):
+    lines = (root / "docs" / "reference" / "checks.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    told = {row[0]: [float(cell) for cell in row[1:]] for row in rows if row[0] in _TOLD}
+    assert told == {
+        name: [getattr(TOLERANCES[key], quantity) for quantity in UNITS]
+        for name, key in _TOLD.items()
+    }

@@ -115,8 +115,8 @@ def test_excuses_are_of_survivors_only(mutation, tmp_path):
     )
     reasons = analyse.reasons_of(path, [record])
     text = analyse.survivors_text([record], reasons)
-    assert text.startswith("1 survived, of which 0 are open")
+    assert text.startswith("1 survived. For none of them a test")
     assert "### Any number\n\nwill do.\n\n- `checks/a.py`, line 3: `x = 1` becomes `x = 2`" in text
-    assert analyse.survivors_text([record], {}).startswith("1 survived, of which 1 are open")
+    assert analyse.survivors_text([record], {}).startswith("1 survived. For 1 of them a test")
     with pytest.raises(analyse.InputError, match=r"no survivors: checks/a\.py: x = 1"):
         analyse.reasons_of(path, [])

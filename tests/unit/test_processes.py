@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from processes_samples import do_what_the_number_says, stay, write_number
 
-from mlffd.processes import Ended, Failure, run_apart
+from mlffd.processes import Ended, Failure, one_thread_each, run_apart
 
 
 def run(worker, folder: Path, count: int, jobs: int = 2) -> dict[int, Ended]:
@@ -26,6 +26,13 @@ def test_each_payload_is_worked_on_once_with_one_thread(tmp_path, monkeypatch):
         "2": "1",
     }
     assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_threads_that_wait_for_each_other_sleep(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with one_thread_each():
+        assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 def test_nothing_to_do_is_done_at_once(tmp_path):

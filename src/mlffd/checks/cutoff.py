@@ -50,7 +50,7 @@ def check_smooth_at_cutoff(subject: StudentSubject) -> Evidence:
     inside = predict(subject.potential, at(cutoff - _STEP))
     outside = predict(subject.potential, at(cutoff + _STEP))
     # The slope itself changes the energy by force x 2 step: not a jump. Only the last atom moves;
-    # the forces within a molecule would excuse a jump a hundred times the limit.
+    # the forces within a molecule would excuse a jump of 1e-4 eV.
     energy = np.array(
         [
             abs(i.energy - o.energy) - 2 * _STEP * np.linalg.norm(i.forces[-1])

@@ -8,8 +8,8 @@ import numpy as np
 from mlffd.checks.evidence import Criterion
 from mlffd.runtimes.potential import StructurePrediction
 
-#: Hundreds of times what float64 rounding leaves at most, 3e-12 of an energy and 7e-13 of a force,
-#: in 200 runs with other structures, orders, batches and threads: see the kill matrix in the docs.
+#: Hundreds of times what float64 rounding leaves of a healthy student at most: 3e-12 of an energy,
+#: and 7e-13 of a force near the origin (see the kill matrix in the docs).
 ENERGY_LIMIT = 1e-9  # eV per atom
 FORCE_LIMIT = 1e-9  # eV/Å
 

@@ -17,10 +17,9 @@ from mlffd.structures.structure import FloatArray
 
 _INT8 = Deviation(energy_per_atom=0.5, forces=3.0, forces_rms=1.0, virial=0.5)
 
-#: What a precision may cost at most. The rounding of eager PyTorch itself is a tenth of it. Where
-#: there are fewer bits than 32 it is several times what rounding to them does: a file that is
-#: further away is not the student at all. Whether one that is nearer is good enough,
-#: `precision_budget` judges.
+#: What a precision may cost at most. The rounding of eager PyTorch itself is a tenth of it, or more
+#: in a squeezed molecule. Where there are fewer bits than 32, a file that is further away than this
+#: is not the student at all. Whether a nearer one is good enough, `precision_budget` judges.
 TOLERANCES = {
     "fp32": Deviation(energy_per_atom=1e-5, forces=1e-4, forces_rms=3e-5, virial=3e-5),
     "fp64": Deviation(energy_per_atom=1e-9, forces=1e-9, forces_rms=1e-9, virial=1e-9),

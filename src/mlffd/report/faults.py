@@ -138,7 +138,8 @@ def said(fault: "Fault", result: "Result") -> Iterator[str]:
         return
     for check in sorted(result.checks, key=lambda name: name not in fault.caught_by):
         limit = result.limit(check)
-        yield check if len(fault.sizes) == 1 else f"{check} {limit:g} {fault.unit}"
+        at_most = "≤ " if limit == fault.sizes[0] else ""
+        yield check if len(fault.sizes) == 1 else f"{check} {at_most}{limit:g} {fault.unit}"
     for check in fault.refused_by:
         yield f"{check} (invalid)"
 
@@ -149,5 +150,5 @@ def summary(found: "Matrix") -> str:
     checks = sum(run.cases for run in found.clean)
     return (
         f"{found.student}: {tried - len(found.escaped)} of {tried} faults were caught; "
-        f"{len(found.alarms)} false alarms in {len(found.clean)} clean runs of {checks} checks"
+        f"{len(found.alarms)} false alarms in {len(found.clean)} clean runs, {checks} checks in all"
     )

@@ -13,9 +13,9 @@ from mlffd.files import write_atomically, write_text_atomically
 from mlffd.report.faults import said, summary
 from mlffd.report.markdown import code, plain_text, table
 
-#: Of a cell: nothing, noticed as well, must notice and does, must notice and does not.
-_NOTHING, _NOTICED, _CAUGHT, _ESCAPED = range(4)
-_COLOURS = ("#f2f2f2", "#9ecae1", "#08519c", "#d62728")
+#: Of a cell: not asked, nothing, noticed as well, must notice and does, must notice and does not.
+_NOT_ASKED, _NOTHING, _NOTICED, _CAUGHT, _ESCAPED = range(5)
+_COLOURS = ("#ffffff", "#ececec", "#9ecae1", "#08519c", "#d62728")
 
 
 def write_page(found: Matrix, path: Path) -> None:
@@ -46,8 +46,9 @@ def page(found: Matrix, figure: str) -> str:
 
 A check that was never seen to fail proves nothing. So {len(found.faults)} regressions are planted
 one by one in the student {code(found.student)}, its golden, its data and its exports, each in
-several sizes; and every check is asked. The smallest size that a check fails at, with all larger
-ones, is its detection limit.
+several sizes; and every check of what a fault was planted in is asked, but two that take long:
+`nve_conservation` and `counters` are asked of faults that name them, and in every tenth clean run.
+The smallest size that a check fails at, with all larger ones, is its detection limit.
 
 **{plain_text(summary(found))}.** In clean runs nothing is planted: probe molecules are rattled to
 other places, with other numbers of threads, sizes of batches, default dtypes, orders of checks and
@@ -56,8 +57,10 @@ formats of exports.
 ![Faults against checks]({figure})
 
 Dark blue: the check must fail, and does. Light blue: it fails, too. Red: it must, and does not.
-What cannot be compared any more is invalid, which ends with exit code 3: not green either. The last
-column says from which size on which check fails; where a fault is there or not, only which.
+Grey: it passes. White: it was not asked. What cannot be compared any more is invalid, which ends
+with exit code 3: not green either. The last two columns say from which size on a fault has to be
+caught, and from which on each check fails, "≤" where that is the least that was tried; where a
+fault is there or not, only which checks fail.
 
 Made by `mlffd faults --timed --clean {len(found.clean)} --page docs/explanation/kill-matrix.md`.
 `throughput` is the paired gate of `mlffd perf ab`, with real processes.
@@ -92,7 +95,10 @@ def _headroom(found: Matrix) -> str:
         return ""
     headings = ["criterion", "worst of clean runs", "limit", "unit", "times"]
     return f"""
-## How far healthy students stay from the limits
+## How far the healthy student stays from the limits
+
+Of every criterion, the worst of all clean runs, on one machine. Exports of different precision have
+different limits, and so several rows. The best `typical_size` is 1.
 
 {table(headings, rows)}
 """
@@ -103,12 +109,13 @@ def _section(pairs: list[tuple[Fault, Result]]) -> str:
         [
             code(fault.name),
             plain_text(fault.summary) + (f" ({code(fault.seen_in)})" if fault.seen_in else ""),
+            f"{fault.limit:g} {fault.unit}" if len(fault.sizes) > 1 else "",
             "<br>".join(map(plain_text, said(fault, result))) or "not tried",
         ]
         for fault, result in pairs
     ]
-    headings = ["fault", "what is wrong", "fails, from size"]
-    return table(headings, rows, numbers_from=3) + "\n"
+    headings = ["fault", "what is wrong", "caught from", "fails, from size"]
+    return table(headings, rows, numbers_from=4) + "\n"
 
 
 def write_figure(found: Matrix, path: Path) -> None:
@@ -127,7 +134,13 @@ def write_figure(found: Matrix, path: Path) -> None:
         axes = drawing.add_subplot()
         palette = ListedColormap(_COLOURS)
         axes.pcolormesh(
-            cells, cmap=palette, vmin=0, vmax=3, edgecolors="white", linewidth=0.6, rasterized=True
+            cells,
+            cmap=palette,
+            vmin=0,
+            vmax=len(_COLOURS) - 1,
+            edgecolors="white",
+            linewidth=0.6,
+            rasterized=True,
         )
         axes.invert_yaxis()
         axes.xaxis.tick_top()
@@ -157,4 +170,6 @@ def _cell(fault: Fault, result: Result, check: str) -> int:
         return _ESCAPED
     if check in (*fault.caught_by, *fault.refused_by) and not result.impossible:
         return _CAUGHT
-    return _NOTICED if not result.impossible and check in result.checks else _NOTHING
+    if result.impossible or check not in result.trials[0].verdicts:
+        return _NOT_ASKED
+    return _NOTICED if check in result.checks else _NOTHING

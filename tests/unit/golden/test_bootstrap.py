@@ -7,7 +7,7 @@ from golden_samples import make_structures, perturbed
 from mlffd.golden import bootstrap
 from mlffd.golden.bootstrap import (
     ENOUGH,
-    RESOLUTION,
+    RESAMPLES,
     Change,
     Figure,
     Units,
@@ -112,9 +112,16 @@ def test_an_exact_baseline_is_compared_without_dividing_by_zero():
     wrong = exact + np.array([1e-3, 0.0])
 
     assert relative_change(ENERGY, exact, exact) == Change(0.0, 0.0, 0.0)
-    expected = 1e-3 / RESOLUTION
+    expected = 1e-3 / 1e-6  # eV per atom: less is no error
     assert relative_change(ENERGY, exact, wrong) == pytest.approx((expected,) * 3)
     assert relative_change(ENERGY, wrong, exact) == pytest.approx((-1.0,) * 3)
+
+
+def test_as_many_resamples_are_drawn_as_promised():
+    (sums,) = bootstrap._resampled_sums(np.ones((20, 2)))
+
+    assert sums.shape == (RESAMPLES, 2)
+    assert (sums == 20.0).all()
 
 
 def test_a_resample_without_any_error_is_no_special_case():

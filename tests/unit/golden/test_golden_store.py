@@ -220,6 +220,19 @@ def test_dying_before_the_old_arrays_are_removed_leaves_the_new_golden_whole(pat
     assert len(list(path.parent.glob("*.npz"))) == 1
 
 
+def test_old_arrays_that_another_process_removes_first_are_gone_all_the_same(path, monkeypatch):
+    unlink = type(path).unlink
+
+    def unlink_after_another(self, **options):
+        unlink(self)
+        unlink(self, **options)
+
+    monkeypatch.setattr(type(path), "unlink", unlink_after_another)
+    write(path, NEW)
+
+    assert len(list(path.parent.glob("*.npz"))) == 1
+
+
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(path):
     before = sorted(path.parent.iterdir())
     entry = make_record(STRUCTURES, NEW).environments["cpu"]

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlffd.errors import InputError
 
@@ -21,6 +22,8 @@ def require_writable(path: Path, key: str) -> None:
     """
     if path.is_dir():
         raise InputError(f"{key}: {path}: a folder, expected a file to write")
+    if _is_device(path):
+        return
     _require_parent(path, f"{key}: {path}")
 
 
@@ -42,11 +45,16 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, sync it, and rename it into place.
 
     A reader sees the old content or the new one, never a part; a failure leaves the old file.
+    What is no file, such as ``/dev/stdout``, gets everything at the end: a file must not take its
+    place.
 
     Raises:
         InputError: the folder does not exist or cannot be written, or ``path`` is a folder.
     """
     path = Path(path)
+    if _is_device(path):
+        _write_to_device(path, write)
+        return
     aside = path.parent / f".{path.name}.{secrets.token_hex(8)}{path.suffix}"
     try:
         # Unlike tempfile's, which are private, an ordinary file: the umask decides who may read.
@@ -104,6 +112,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it is a terminal, a pipe or the like, or names what is open already."""
+    is_special = path.exists() and not (path.is_file() or path.is_dir())
+    return is_special or path.absolute().parent in (Path("/dev"), Path("/dev/fd"))
+
+
+def _write_to_device(path: Path, write: Callable[[Path], None]) -> None:
+    with TemporaryDirectory() as folder:
+        aside = Path(folder) / f"all{path.suffix}"
+        write(aside)
+        try:
+            with path.open("wb") as stream:
+                stream.write(aside.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot write here: {error.strerror}") from error
 
 
 def _require_parent(path: Path, where: str) -> None:

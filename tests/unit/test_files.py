@@ -213,3 +213,39 @@ def test_a_folder_that_nobody_may_write_to_is_refused(tmp_path, monkeypatch):
         require_writable(tmp_path / "new.txt", "--json")
     with pytest.raises(InputError, match="cannot be written to"):
         require_new_folder(tmp_path / "new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_gets_the_text_and_stays_a_pipe(tmp_path):
+    pipe, read = tmp_path / "pipe.json", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+
+    require_writable(pipe, "--json")
+    write_text_atomically(pipe, "whole")
+    reader.join(timeout=10)
+
+    assert read == ["whole"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="/dev/fd is of POSIX")
+def test_what_is_open_already_is_written_to_and_not_replaced(tmp_path):
+    """As ``--json /dev/stdout > file`` does: as root, it replaced /dev/stdout for every program."""
+    with (tmp_path / "out.txt").open("wb") as stream:
+        path = Path(f"/dev/fd/{stream.fileno()}")
+        require_writable(path, "--json")
+        write_text_atomically(path, "whole")
+
+    assert (tmp_path / "out.txt").read_text() == "whole"
+
+
+def test_a_failure_leaves_a_device_as_it_is(tmp_path):
+    def fail(_):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_atomically(Path(os.devnull), fail)
+    assert not Path(os.devnull).is_file()

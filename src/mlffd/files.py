@@ -125,7 +125,8 @@ def _write_to_device(path: Path, write: Callable[[Path], None]) -> None:
         aside = Path(folder) / f"all{path.suffix}"
         write(aside)
         try:
-            with path.open("wb") as stream:
+            # Behind what is there: /dev/stdout may be a file that holds the program's other output.
+            with path.open("ab") as stream:
                 stream.write(aside.read_bytes())
         except OSError as error:
             raise InputError(f"{path}: cannot write here: {error.strerror}") from error

@@ -237,12 +237,14 @@ def test_what_is_open_already_is_written_to_and_not_replaced(tmp_path):
     with (tmp_path / "out.txt").open("wb") as stream:
         path = Path(f"/dev/fd/{stream.fileno()}")
         require_writable(path, "--json")
+        stream.write(b"printed, ")
+        stream.flush()
         write_text_atomically(path, "whole")
 
-    assert (tmp_path / "out.txt").read_text() == "whole"
+    assert (tmp_path / "out.txt").read_text() == "printed, whole"
 
 
-def test_a_failure_leaves_a_device_as_it_is(tmp_path):
+def test_a_failure_leaves_a_device_as_it_is():
     def fail(_):
         raise RuntimeError
 

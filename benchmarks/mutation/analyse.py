@@ -81,13 +81,21 @@ Made {date} from commit {commit} by:
 """
 
 
+def scores_by(records: Sequence[Record], key: str) -> dict[str, tuple[int, int]]:
+    """How many mutants there are and how many are killed, by some part of the records, in order."""
+    scores = {}
+    for name in sorted({record[key] for record in records}):
+        chosen = [record["outcome"] for record in records if record[key] == name]
+        scores[name] = len(chosen), chosen.count("killed")
+    return scores
+
+
 def table_of(records: Sequence[Record], key: str) -> str:
     """Scores by some part of the records, in Markdown."""
-    rows = []
-    for name in sorted({record[key] for record in records}):
-        chosen = [record for record in records if record[key] == name]
-        killed = sum(record["outcome"] == "killed" for record in chosen)
-        rows.append([code(name), str(len(chosen)), str(killed), f"{killed / len(chosen):.1%}"])
+    rows = [
+        [code(name), str(mutants), str(killed), f"{killed / mutants:.1%}"]
+        for name, (mutants, killed) in scores_by(records, key).items()
+    ]
     return table([key, "mutants", "killed", "score"], rows)
 
 
@@ -169,7 +177,7 @@ def main() -> None:
     packages = " ".join(asked.packages)
     text = PAGE.format(
         scores=table_of(records, "package"),
-        required=f"At least {_REQUIRED:.0%} have to be killed.",
+        required=f"In each package at least {_REQUIRED:.0%} have to be killed.",
         version=version("cosmic-ray"),
         modules=table_of(records, "module"),
         survivors=survivors_text(survivors, reasons_of(JUSTIFIED, survivors)),
@@ -183,9 +191,13 @@ def main() -> None:
         ),
     )
     write_text_atomically(asked.output, text)
-    killed = 1 - len(survivors) / len(records)
-    if killed < _REQUIRED:
-        sys.exit(f"analyse: {killed:.1%} of the mutants were killed, {_REQUIRED:.0%} are required")
+    poor = [
+        f"{killed} of {mutants} in {package}"
+        for package, (mutants, killed) in scores_by(records, "package").items()
+        if killed / mutants < _REQUIRED
+    ]
+    if poor:
+        sys.exit(f"analyse: too few are killed, {_REQUIRED:.0%} are required: {', '.join(poor)}")
 
 
 if __name__ == "__main__":

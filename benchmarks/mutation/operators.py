@@ -5,6 +5,7 @@ written by mistake, so that the score is not made of mutants that no test could 
 numbers adds one, which says nothing of a tolerance: here a tolerance is doubled and halved.
 """
 
+from ast import literal_eval
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,13 +48,17 @@ class IntegerReplacer(NumberReplacer):
 
     def mutation_positions(self, node: Any) -> Iterator[Any]:  # noqa: ANN401 - parso has no types
         """Of integers only."""
-        if isinstance(node, Number) and node.value.isdigit():
+        if isinstance(node, Number) and _is_integer(node):
             yield from super().mutation_positions(node)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """For the reader."""
-        return Example("x = 1", "x = 2"), Example("x = 1", "x = 0", occurrence=1)
+        return Example("x = 1", "x = 2"), Example("x = 0x10", "x = 15", occurrence=1)
+
+
+def _is_integer(node: Number) -> bool:
+    return isinstance(literal_eval(node.value), int)
 
 
 class FloatScaler(Operator):
@@ -61,7 +66,7 @@ class FloatScaler(Operator):
 
     def mutation_positions(self, node: Any) -> Iterator[Any]:  # noqa: ANN401
         """Of every float."""
-        if isinstance(node, Number) and not node.value.isdigit():
+        if isinstance(node, Number) and not _is_integer(node):
             for _ in range(2 if float(node.value) else 1):
                 yield node.start_pos, node.end_pos
 

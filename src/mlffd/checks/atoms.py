@@ -5,6 +5,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from ase.data import chemical_symbols
 
+from mlffd.checks.deviations import FORCE_LIMIT
 from mlffd.checks.evidence import Criterion, Evidence, judge
 from mlffd.checks.registry import check
 from mlffd.checks.subjects import StudentSubject
@@ -36,7 +37,7 @@ def check_isolated_atoms(subject: StudentSubject) -> Evidence:
     return judge(
         [
             Criterion("energy_sum", float(np.max(sums)), 1e-9, "eV"),
-            Criterion("forces_max", float(np.max(forces)), 1e-9, "eV/Å"),
+            Criterion("forces_max", float(np.max(forces)), FORCE_LIMIT, "eV/Å"),
         ],
         f"two atoms {_FAR:g} Å apart miss the sum of their energies by at most {np.max(sums):.2g} "
         f"eV; force on a lone atom at most {np.max(forces):.2g} eV/Å",

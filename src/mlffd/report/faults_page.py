@@ -168,8 +168,10 @@ def _columns(found: Matrix) -> list[str]:
 def _cell(fault: Fault, result: Result, check: str) -> int:
     if any(escape.startswith(f"{check}:") for escape in result.escapes(fault)):
         return _ESCAPED
-    if check in (*fault.caught_by, *fault.refused_by) and not result.impossible:
+    if result.impossible:
+        return _NOT_ASKED
+    if check in (*fault.caught_by, *fault.refused_by):
         return _CAUGHT
-    if result.impossible or check not in result.trials[0].verdicts:
+    if check not in result.trials[0].verdicts:
         return _NOT_ASKED
     return _NOTICED if check in result.checks else _NOTHING

@@ -49,7 +49,9 @@ def _read(path: Path) -> Iterator[tuple[Structure, Atoms]]:
                 yield structure, atoms
     except (XYZError, ValueError, KeyError, IndexError, TypeError, InputError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not extended XYZ at structure {index}: {reason}") from error
+        # ASE looks for all headers before it yields anything, and does not say which one is wrong.
+        place = f"structure {index}" if index else "structure 0 or a later one"
+        raise InputError(f"{path}: not extended XYZ at {place}: {reason}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be opened: {error.strerror}") from error
 

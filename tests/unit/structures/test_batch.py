@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import mlffd.structures.batch
-from mlffd.structures.batch import collate, in_chunks
+from mlffd.structures.batch import Batch, collate, in_chunks
 from mlffd.structures.neighbours import Neighbours, find_neighbours
 from mlffd.structures.structure import Structure
 
@@ -91,6 +91,12 @@ def test_a_half_list_stays_one_on_another_device():
     assert not collate(ALL, CUTOFF).to("meta").half_list
 
 
+def test_a_batch_is_whole_unless_it_says_otherwise():
+    batch = collate(ALL, CUTOFF)
+    tensors = {key: value for key, value in vars(batch).items() if torch.is_tensor(value)}
+    assert not Batch(**tensors).half_list
+
+
 #: The cutoff reaches several cells far; atoms are neighbours of their own images.
 SKEWED = Structure(
     [14, 14],
@@ -122,6 +128,15 @@ def halves_make_the_whole(structures) -> bool:
 )
 def test_a_half_list_keeps_each_opposite_pair_of_edges_exactly_once(structures):
     assert halves_make_the_whole(structures)
+
+
+def test_of_two_images_of_an_atom_that_with_the_larger_shift_is_kept():
+    batch = collate([SKEWED, WIRES], CUTOFF, half_list=True)
+    source, destination = batch.edge_index
+    shifts = batch.shifts[source == destination]
+    first = [next(component for component in shift if component) for shift in shifts.tolist()]
+    assert len(first) > 4
+    assert min(first) > 0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +173,7 @@ def test_opposite_shifts_of_any_cell_are_opposite_bit_for_bit(seed):
 
 
 def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="a batch needs at least one"):
         collate([], CUTOFF)
 
 
@@ -169,4 +184,6 @@ def test_chunks_keep_order_and_limits():
     assert chunks == [[3, 2], [1, 1], [9], [1]]
     chunks = [[len(s) for s in c] for c in in_chunks(many, max_atoms=100, max_structures=2)]
     assert chunks == [[3, 2], [1, 1], [9, 1]]
+    chunks = [[len(s) for s in c] for c in in_chunks(many[:2] * 2, max_atoms=5)]
+    assert chunks == [[3, 2], [3, 2]]  # each begins to count anew
     assert list(in_chunks([], max_atoms=5)) == []

@@ -43,11 +43,30 @@ def test_the_forces_tell_the_change_of_energy():
     assert pair.stretch == pytest.approx(0.1)
 
 
-def test_the_bend_is_what_forces_at_one_end_alone_would_be_off_by():
-    first, second = morse(1.1), morse(1.2)
+@pytest.mark.parametrize("length", [1.1, 1.2])
+def test_the_bend_is_what_forces_at_one_end_alone_would_be_off_by(length):
+    """At 1.1 Å, the minimum, there is no force: there all of the work is what it grows to."""
+    first, second = morse(length), morse(length + 0.1)
     (pair,) = find_close_pairs([first, second])
-    # At the minimum there is no force: all of the work is what the force has grown to.
-    assert pair.bend == pytest.approx(abs(pair.work))
+    alone = -np.sum(first.forces * (second.positions - first.positions))
+    assert pair.bend == pytest.approx(abs(pair.work - alone))
+    assert pair.bend > 0.01
+
+
+def test_a_force_across_the_way_bends_nothing():
+    first = morse(1.1)
+    forces = np.array([[1.0, -1.0, 0.0], [0.0, 2.0, -2.0]])
+    moves = np.array([[0.05, 0.05, 0.0], [0.0, 0.02, 0.02]])
+    second = replace(first, positions=first.positions + moves, forces=forces)
+    (pair,) = find_close_pairs([replace(first, forces=np.zeros((2, 3))), second])
+    assert (pair.bend, pair.work) == pytest.approx((0.0, 0.0))
+
+
+@pytest.mark.parametrize(("length", "stretch"), [(2.8, 0.1), (3.2, 0.0)])
+def test_only_neighbours_stretch(length, stretch):
+    (pair,) = find_close_pairs([morse(length), morse(length + 0.1)])
+    assert pair.displacement == pytest.approx(0.1)
+    assert pair.stretch == pytest.approx(stretch)
 
 
 def test_moving_a_molecule_as_a_whole_stretches_nothing():
@@ -76,7 +95,7 @@ def test_far_along_the_diagonal_is_too_far():
         {"cell": 5 * np.eye(3), "pbc": np.ones(3, dtype=bool)},
         {"energy": None},
         {"energy": float("nan")},
-        {"forces": np.full((2, 3), np.inf)},
+        {"forces": np.array([[0, 0, 0], [0, 0, np.inf]])},
         {"positions": np.array([[0, 0, 0], [0, 0, np.nan]])},
     ],
     ids=["atoms", "cell", "no energy", "energy", "forces", "positions"],
@@ -91,6 +110,21 @@ def test_cells_are_compared_with_cells_of_the_same_shape():
         for length, size in [(1.1, 5.0), (1.2, 5.0), (1.2, 5.1)]
     ]
     assert names(find_close_pairs(cells)) == [("co/1.10", "co/1.20")]
+
+
+def test_one_atom_is_enough_and_none_is_not():
+    atom = Structure([2], [[0, 0, 0]], energy=0.0, forces=np.zeros((1, 3)), name="a")
+    (pair,) = find_close_pairs([atom, replace(atom, positions=np.full((1, 3), 0.05), name="b")])
+    assert (pair.first, pair.second, pair.stretch) == ("a", "b", 0.0)
+    none = Structure([], np.zeros((0, 3)), energy=0.0, forces=np.zeros((0, 3)))
+    assert find_close_pairs([none, none]) == []
+
+
+def test_in_a_row_each_is_paired_with_its_two_nearest():
+    row = [morse(1.0 + 0.04 * k, name=str(k)) for k in range(6)]
+    ends = [("0", "2"), ("3", "5")]
+    neighbours = [(str(k), str(k + 1)) for k in range(5)]
+    assert sorted(names(find_close_pairs(row))) == sorted(ends + neighbours)
 
 
 def test_of_many_close_ones_each_is_paired_with_a_few():

@@ -8,7 +8,7 @@ import pytest
 from dataset_samples import assert_same_structures, edit_column, make_structures, replace_column
 
 from mlffd.errors import InputError
-from mlffd.structures import records
+from mlffd.structures import dataset, records
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.hdf5_schema import UNITS
 from mlffd.structures.structure import Structure
@@ -62,11 +62,11 @@ def test_the_file_has_the_shared_schema(labelled_file, structures):
         )
         for key in expected.keys() - {"structures/names"}:
             column = file[key]
-            assert (column.compression, column.compression_opts, column.shuffle) == (
-                "gzip",
-                4,
-                True,
-            )
+            packing = column.compression, column.compression_opts, column.shuffle
+            assert packing == ("gzip", 4, True)
+            per_atom = key.endswith(("numbers", "positions", "forces"))
+            assert column.chunks == (8192 if per_atom else 1024, *column.shape[1:])
+        assert file["structures/names"].chunks == (1024,)
         assert file["metadata"].attrs["stress_unit"] == "eV/Angstrom^3"
         s = structures[2].stress
         expected_voigt = [s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]]
@@ -106,11 +106,26 @@ def test_indices_and_slices_are_those_of_a_list(labelled_file, structures):
     with Dataset(labelled_file) as dataset:
         assert dataset[-1].name == structures[-1].name
         assert dataset[np.int64(2)].name == structures[2].name
-        for chosen in (slice(2, 5), slice(None, None, -2), slice(5, 2), slice(-3, None)):
+        slices = (2, 5), (None, None, -2), (0, 6, 2), (5, 2), (-3, None)
+        for chosen in (slice(*bounds) for bounds in slices):
             assert_same_structures(dataset[chosen], structures[chosen])
         for bad in (7, -8):
             with pytest.raises(IndexError, match=str(bad)):
                 dataset[bad]
+
+
+def test_a_slice_is_read_at_once(labelled_file, monkeypatch):
+    reads = []
+    original = dataset.read_records
+
+    def spy(layout, start, stop):
+        reads.append((start, stop))
+        return original(layout, start, stop)
+
+    monkeypatch.setattr(dataset, "read_records", spy)
+    with Dataset(labelled_file) as opened:
+        assert len(opened[2:6]) == 4
+    assert reads == [(2, 6)]
 
 
 def test_elements_are_counted_over_all_blocks(labelled_file, structures, monkeypatch):
@@ -240,6 +255,15 @@ def test_wrong_columns_are_refused_by_key(labelled_file, key, values):
         Dataset(labelled_file)
 
 
+def test_a_refused_file_is_closed(labelled_file):
+    """Even while the error, which holds on to what failed, is looked at."""
+    replace_column(labelled_file, ATOMS, np.array([0, 2]))
+    with pytest.raises(InputError) as caught:
+        Dataset(labelled_file)
+    h5py.File(labelled_file, "r+").close()  # HDF5 refuses that of a file that is open to be read
+    assert caught.value.__traceback__
+
+
 def test_another_unit_is_refused_and_a_missing_one_is_not(labelled_file):
     with h5py.File(labelled_file, "r+") as file:
         del file["metadata"].attrs["energy_unit"]
@@ -270,6 +294,20 @@ def test_all_structures_are_labelled_or_none(tmp_path, structures, odd):
     with pytest.raises(InputError, match=r"structure 7 .*has .*but the first"):
         write_dataset(path, [*unlabelled, structures[0]], metadata={})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_of_blocks_is_written_as_one(tmp_path, structures, monkeypatch):
+    monkeypatch.setattr(dataset, "BLOCK_ATOMS", 6)
+    assert write_dataset(tmp_path / "d.h5", iter(structures), metadata={}) == len(structures)
+    with Dataset(tmp_path / "d.h5") as written:
+        assert_same_structures(list(written), structures)
+
+
+def test_a_name_with_a_nul_character_is_refused(tmp_path):
+    named = Structure([1], [[0, 0, 0]], name="a\0b")
+    with pytest.raises(InputError, match=r"d.h5: structure 0 .*cannot contain a NUL"):
+        write_dataset(tmp_path / "d.h5", [named], metadata={})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_writer_that_fails_leaves_the_old_file(labelled_file, structures):

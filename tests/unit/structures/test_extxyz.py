@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlffd.errors import InputError
+from mlffd.structures import extxyz
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.extxyz import convert, read_extxyz, write_extxyz
 from mlffd.structures.structure import Structure
@@ -43,34 +44,47 @@ def test_names_that_look_like_something_else_stay_names(tmp_path, name):
     assert back.name == name
 
 
+def test_a_name_that_would_not_come_back_is_refused(tmp_path, monkeypatch):
+    """With this ASE they all do."""
+    monkeypatch.setattr(extxyz, "key_val_str_to_dict", lambda header: {"name": header})
+    with pytest.raises(InputError, match="extended XYZ cannot hold the name 'water'"):
+        write_extxyz(tmp_path / "d.xyz", [Structure([1], [[0, 0, 0]], name="water")])
+    assert not list(tmp_path.iterdir())
+
+
 @given(st.text(max_size=8))
-def test_any_name_survives_or_is_refused(tmp_path_factory, name):
+def test_any_name_survives(tmp_path_factory, name):
     path = tmp_path_factory.mktemp("names") / "d.xyz"
-    try:
-        write_extxyz(path, [Structure([1], [[0, 0, 0]], name=name)])
-    except InputError:
-        assert not path.exists()
-        return
+    write_extxyz(path, [Structure([1], [[0, 0, 0]], name=name)])
     (back,) = read_extxyz(path)
     assert back.name == name
+
+
+GOOD = "1\nProperties=species:S:1:pos:R:3\nH 0 0 0\n"
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        "two\n\nH 0 0 0\n",
         "2\nProperties=species:S:1:pos:R:3\nH 0 0 0\n",
         "1\nProperties=species:S:1:pos:R:3\nH 0 zero 0\n",
         "1\nProperties=species:S:1:pos:R:3\nQq 0 0 0\n",
         '1\nLattice="1 2 3" Properties=species:S:1:pos:R:3\nH 0 0 0\n',
-        "<html></html>",
     ],
 )
 def test_the_structure_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "d.xyz"
-    good = "1\nProperties=species:S:1:pos:R:3\nH 0 0 0\n"
-    path.write_text(good + content)
-    with pytest.raises(InputError, match=r"d.xyz: .*structure \d"):
+    path.write_text(2 * GOOD + content)
+    with pytest.raises(InputError, match=r"d.xyz: not extended XYZ at structure 2: "):
+        list(read_extxyz(path))
+
+
+@pytest.mark.parametrize("content", ["two\n\nH 0 0 0\n", "<html></html>"])
+def test_no_structure_is_blamed_for_the_header_of_another(tmp_path, content):
+    """ASE finds a wrong header before it yields the first structure."""
+    path = tmp_path / "d.xyz"
+    path.write_text(2 * GOOD + content)
+    with pytest.raises(InputError, match=r"at structure 0 or a later one: .*(two|<html>)"):
         list(read_extxyz(path))
 
 

@@ -1,6 +1,7 @@
 """HDF5 files that may come from anybody: what points outside or claims too much is refused."""
 
 import os
+from fractions import Fraction
 
 import h5py
 import numpy as np
@@ -124,6 +125,44 @@ def test_what_the_columns_claim_counts_together(labelled_file, monkeypatch):
     Dataset(labelled_file).close()
     monkeypatch.setattr(hdf5_file, "MAX_EXPANSION", 0.001)
     assert_refused(labelled_file, "claims")
+
+
+def claims_of(path, rows, chunks):
+    """A file with one unwritten data set of so many numbers of 8 bytes."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "x", (rows,), "f8", maxshape=(None,), chunks=(chunks,), compression="gzip"
+        )
+
+
+def test_sizes_up_to_the_limits_are_believed(tmp_path):
+    path = tmp_path / "d.h5"
+    for rows, chunks, reason in (
+        (64 * 2**17, 1000, None),
+        (64 * 2**17 + 1, 1000, "claims 67108872 bytes of data"),
+        (0, 256 * 2**17, None),
+        (0, 256 * 2**17 + 1, "x: chunks of 268435464 bytes, expected at most 268435456"),
+    ):
+        claims_of(path, rows, chunks)
+        with h5py.File(path) as file:
+            if reason is None:
+                hdf5_file.check_storage(file, [file["x"]])
+            else:
+                with pytest.raises(InputError, match=reason):
+                    hdf5_file.check_storage(file, [file["x"]])
+
+
+def test_a_thousandfold_is_believed_and_more_is_not(tmp_path, monkeypatch):
+    path = tmp_path / "d.h5"
+    rows = 65 * 2**17
+    claims_of(path, rows, 1000)
+    exactly = Fraction(8 * rows, path.stat().st_size)
+    with h5py.File(path) as file:
+        monkeypatch.setattr(hdf5_file, "MAX_EXPANSION", exactly)
+        hdf5_file.check_storage(file, [file["x"]])
+        monkeypatch.setattr(hdf5_file, "MAX_EXPANSION", exactly * Fraction(999, 1000))
+        with pytest.raises(InputError, match="claims"):
+            hdf5_file.check_storage(file, [file["x"]])
 
 
 def test_a_chunk_that_unpacks_to_gigabytes_is_not_unpacked(labelled_file):

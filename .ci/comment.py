@@ -24,6 +24,8 @@ MOST_CHARACTERS = 60_000
 BOT = "github-actions[bot]"
 #: Nobody is called by a name behind it, and it looks the same.
 ZERO_WIDTH_SPACE = "\u200b"
+#: However it is written.
+AT = re.compile(r"@|&(#0*64(?!\d)|#x0*40(?![\da-f])|commat);?", re.IGNORECASE)
 
 
 class UntrustedInputError(Exception):
@@ -83,7 +85,7 @@ def text(marker: str, title: str, run: str, path: Path) -> str:
         result = read(path, MOST_CHARACTERS)
     else:
         result = "There is no result: the run says why."
-    result = result.replace("@", f"@{ZERO_WIDTH_SPACE}")
+    result = AT.sub(f"@{ZERO_WIDTH_SPACE}", result)[:MOST_CHARACTERS]
     return f"{marker}\n{result}\n\n{title}: [run]({run})\n"
 
 

@@ -75,8 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Late: this loads torch, which reads the environment.
     from mlffd.environment import describe_environment
     from mlffd.performance.harness.clocks import device_state
+    from mlffd.performance.ratios import require_machine
     from mlffd.performance.revisions import Built, build, resolve
 
+    require_machine(asked.machine)
     _require(asked.device)
     commit = resolve(asked.config.parent, asked.revision)
     if asked.installed:

@@ -95,12 +95,33 @@ def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None
     try:
         write(aside)
         if folder.exists():
-            folder.rmdir()  # Windows renames onto no folder, not even an empty one
+            _remove_empty(folder)  # Windows renames onto no folder, not even an empty one
         _rename(aside, folder)
         sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def write_folder_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """`write_folder_atomically` for a cache: nothing is done if the folder is there.
+
+    Another process may be faster meanwhile: what it wrote is taken to be the same.
+
+    Raises:
+        InputError: the folder or one above it cannot be made.
+    """
+    if folder.exists():
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder.parent}: cannot be made a folder: {error.strerror}") from error
+    try:
+        write_folder_atomically(folder, write)
+    except InputError:
+        if not folder.exists():
+            raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -142,6 +163,13 @@ def _require_parent(path: Path, where: str) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be replaced: {error.strerror}") from error
 
 
 def _rename(aside: Path, path: Path) -> None:

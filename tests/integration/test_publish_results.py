@@ -139,6 +139,8 @@ def test_a_result_that_is_not_json_is_refused_and_named(clone, remote, tmp_path)
 def test_nothing_to_publish_is_no_success(clone, tmp_path):
     (tmp_path / "measured").mkdir()
     assert publish(clone, tmp_path / "measured").returncode == 5
+    results(tmp_path / "measured", {"results/benchmarks.json": "{}"})  # what asv knows, no result
+    assert publish(clone, tmp_path / "measured").returncode == 5
 
 
 def test_what_was_published_comes_over_what_is_there(clone, tmp_path):

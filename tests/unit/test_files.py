@@ -12,6 +12,7 @@ from mlffd.files import (
     require_writable,
     write_atomically,
     write_folder_atomically,
+    write_folder_once,
     write_text_atomically,
 )
 
@@ -172,6 +173,43 @@ def test_a_file_is_no_folder_to_fill(tmp_path):
 def test_a_folder_in_no_folder_cannot_be_made(tmp_path):
     with pytest.raises(InputError, match=r"absent/data: the folder .*absent does not exist"):
         write_folder_atomically(tmp_path / "absent" / "data", _fill)
+
+
+def test_a_folder_that_is_filled_meanwhile_is_left_alone(tmp_path):
+    def slow(aside):
+        _fill(aside)
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "theirs.txt").write_text("theirs")
+
+    with pytest.raises(InputError, match="data: cannot be replaced: Directory not empty"):
+        write_folder_atomically(tmp_path / "data", slow)
+    assert [path.name for path in tmp_path.rglob("*")] == ["data", "theirs.txt"]
+
+
+def test_a_cache_is_filled_once_and_by_whoever_is_first(tmp_path):
+    folder = tmp_path / "new" / "cache"
+
+    def slow(aside):
+        write_folder_once(folder, _fill)
+        (aside / "late.txt").write_text("late")
+
+    write_folder_once(folder, slow)
+    write_folder_once(folder, lambda _: pytest.fail("it was there"))
+    assert {path.name for path in folder.iterdir()} == {"one.txt", "two.txt"}
+    assert [path.name for path in folder.parent.iterdir()] == ["cache"]
+
+
+def test_a_cache_that_cannot_be_made_is_an_input_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: cannot be made a folder"):
+        write_folder_once(tmp_path / "file" / "cache", _fill)
+    with pytest.raises(InputError, match="no good"):
+        write_folder_once(tmp_path / "cache", _refuse)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def _refuse(aside):
+    raise InputError("no good")
 
 
 def test_the_working_folder_is_not_replaced(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Two commits against each other: speed of every workload, and accuracy of every student."""
 
+import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ class Comparison:
         head: commit.
         findings: of workloads.
         accuracy: of students.
-        omitted: what the base does not have, so that there is nothing to compare, and why.
+        omitted: what only one of them has, so that there is nothing to compare, and why.
         state: of the machine, see `mlffd.performance.harness.clocks.device_state`.
     """
 
@@ -39,7 +40,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of what can fail; what is only watched can at most be invalid."""
+        """The worst of what can fail; what is only watched does not count."""
         deciding = [finding.verdict for finding in self.findings if finding.fails]
         return overall([*deciding, *(finding.verdict for finding in self.accuracy)])
 
@@ -86,25 +87,74 @@ def compare_commits(
     Raises:
         InputError: no such workload or tier, or settings name none.
         MissingDeviceError: a workload's device is not here.
-        NothingMeasuredError: no workload can be compared.
-        WorkerError: a worker dies.
+        NothingMeasuredError: no workload can be compared, or none that could fail.
+        WorkerError: a worker dies while it is measured.
     """
     wanted = selected(settings.performance, only)
     turns = Turns(base, head, exports=exports, on_launch=on_launch)
     missing, broken, state = probe(turns, wanted)
-    runnable = _without(wanted, {*missing, *broken})
-    if not runnable.tiers and not broken:
+    left = _without(wanted, missing)
+    if not left.tiers or (_can_fail(wanted) and not _can_fail(left)):
         reasons = "; ".join(missing.values())
-        raise NothingMeasuredError(f"no workload can be compared: {reasons}")
+        raise NothingMeasuredError(f"no workload that could fail can be compared: {reasons}")
+    runnable = _without(left, broken)
     findings = gate(turns, runnable) if runnable.tiers else []
-    findings += [_broken(name, tier, wanted, message) for name, (tier, message) in broken.items()]
-    compared = []
+    findings += [
+        Finding(name, title, tier.fails, Verdict.INVALID, broken[name])
+        for title, tier in left.tiers.items()
+        for name in tier.workloads
+        if name in broken
+    ]
+    omitted = {**missing, **_dropped(base, settings)}
+    compared: Sequence[AccuracyFinding] = ()
     if accuracy:
-        compared = [
-            compare_accuracy(student, data, base, head)
-            for student, data in labelled_students(wanted, settings).items()
-        ]
-    return Comparison(base.commit, head.commit, findings, compared, missing, state)
+        compared, unknown = _accuracies(base, head, wanted, settings)
+        omitted |= unknown
+    return Comparison(base.commit, head.commit, findings, compared, omitted, state)
+
+
+def _can_fail(settings: PerformanceSettings) -> bool:
+    return any(tier.fails for tier in settings.tiers.values())
+
+
+def _dropped(base: Built, settings: Settings) -> dict[str, str]:
+    """The workloads that the base names in its settings, and the head in none of its tiers."""
+    kept = {name for tier in settings.performance.tiers.values() for name in tier.workloads}
+    tiers = _settings_of(base).get("performance", {}).get("tiers", {})
+    return {
+        name: f"the base has it in its tier {title!r}, the head in none"
+        for title, tier in tiers.items()
+        for name in tier["workloads"]
+        if name not in kept
+    }
+
+
+def _accuracies(
+    base: Built, head: Built, wanted: PerformanceSettings, settings: Settings
+) -> tuple[list[AccuracyFinding], dict[str, str]]:
+    """Of every student with labels; and which the base does not have, with the reason."""
+    compared: list[AccuracyFinding] = []
+    unknown = {}
+    labelled = labelled_students(wanted, settings)
+    for student, data in labelled.items():
+        try:
+            compared.append(compare_accuracy(student, data, base, head))
+        except WorkerError as error:
+            unknown[f"{student}: accuracy"] = f"the base does not have it: {error}"
+    for student, had in _settings_of(base).get("students", {}).items():
+        if "dataset" in had and student in _students(wanted) and student not in labelled:
+            message = "the base names a data set for it, the head does not"
+            compared.append(AccuracyFinding(student, Verdict.INVALID, message))
+    return compared, unknown
+
+
+def _settings_of(built: Built) -> dict[str, Any]:
+    """The settings as they stand, for old ones may have another layout; none if there are none."""
+    try:
+        text = (built.root / "mlffd.toml").read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except (OSError, ValueError):  # not there, not text, or not TOML
+        return {}
 
 
 def selected(settings: PerformanceSettings, only: Collection[str]) -> PerformanceSettings:
@@ -157,19 +207,20 @@ def _without(settings: PerformanceSettings, names: Collection[str]) -> Performan
 
 def probe(
     turns: Turns, settings: PerformanceSettings
-) -> tuple[dict[str, str], dict[str, tuple[str, str]], dict[str, str]]:
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Prepare every workload once in both.
 
     Returns:
-        Why the base does not have a workload, by name; tier and reason of what the head cannot run,
-        by name; the machine's state.
+        Why the base does not have a workload, by name; why another one cannot be run, by name; the
+        machine's state.
 
     Raises:
         MissingDeviceError: a workload's device is not here.
     """
     missing: dict[str, str] = {}
-    broken: dict[str, tuple[str, str]] = {}
-    devices = {Workload.parse(n).device for t in settings.tiers.values() for n in t.workloads}
+    broken: dict[str, str] = {}
+    names = dict.fromkeys(name for tier in settings.tiers.values() for name in tier.workloads)
+    devices = {Workload.parse(name).device for name in names}
     with turns.team() as (base, head, _):
         for device in sorted(devices):
             try:
@@ -178,30 +229,30 @@ def probe(
                 raise MissingDeviceError(
                     f"device {device!r} cannot be used here: {error}"
                 ) from error
-        for title, tier in settings.tiers.items():
-            for name in tier.workloads:
-                try:
-                    head.ask("prepare", name=name)
-                except WorkerError as error:
-                    broken[name] = title, str(error)
-                    continue
-                try:
-                    base.ask("prepare", name=name)
-                except WorkerError as error:
-                    missing[name] = str(error)
+        for name in names:
+            try:
+                head.ask("prepare", name=name)
+            except WorkerError as error:
+                broken[name] = f"the head cannot run it: {error}"
+                continue
+            try:
+                base.ask("prepare", name=name)
+            except WorkerError as error:
+                if error.is_lacking:
+                    missing[name] = f"the base does not have it: {error}"
+                else:
+                    broken[name] = f"the base cannot run it: {error}"
     return missing, broken, state
-
-
-def _broken(name: str, tier: str, settings: PerformanceSettings, message: str) -> Finding:
-    fails = settings.tiers[tier].fails
-    return Finding(name, tier, fails, Verdict.INVALID, f"the head cannot run it: {message}")
 
 
 def labelled_students(wanted: PerformanceSettings, settings: Settings) -> dict[str, Path]:
     """The data set of each student of the workloads that has one."""
-    names = {Workload.parse(n).student for t in wanted.tiers.values() for n in t.workloads}
     return {
         name: settings.datasets[student.dataset].path
         for name, student in settings.students.items()
-        if name in names and student.dataset is not None
+        if name in _students(wanted) and student.dataset is not None
     }
+
+
+def _students(settings: PerformanceSettings) -> set[str]:
+    return {Workload.parse(n).student for t in settings.tiers.values() for n in t.workloads}

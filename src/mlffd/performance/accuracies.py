@@ -24,7 +24,8 @@ class AccuracyFinding:
 
     Attributes:
         student: its name.
-        verdict: fail if a metric is significantly worse; inconclusive if that is unclear.
+        verdict: fail if a metric is significantly worse; inconclusive if that is unclear; invalid
+            if there are no two predictions to compare.
         message: why, in a sentence.
         metrics: the head held against the base.
     """
@@ -52,12 +53,21 @@ def compare_accuracy(student: str, data: Path, base: Built, head: Built) -> Accu
         data: labelled structures.
         base: what is compared with.
         head: what is judged.
+
+    Raises:
+        WorkerError: the base does not have the student.
+        InputError: the data set cannot be read, or has no labels.
     """
     try:
-        before, after = predict_in(student, data, base), predict_in(student, data, head)
+        after = predict_in(student, data, head)
     except WorkerError as error:
-        verdict = Verdict.INCONCLUSIVE if error.kind == "Unavailable" else Verdict.INVALID
-        return AccuracyFinding(student, verdict, str(error))
+        return AccuracyFinding(student, Verdict.INVALID, f"the head cannot predict: {error}")
+    try:
+        before = predict_in(student, data, base)
+    except WorkerError as error:
+        if error.is_lacking:
+            raise
+        return AccuracyFinding(student, Verdict.INVALID, f"the base cannot predict: {error}")
     metrics = pair(before, after).metrics
     worse = [c.metric for c in metrics if c.status in (Status.REGRESSED, Status.NON_FINITE)]
     if worse:

@@ -168,6 +168,18 @@ class History:
     left_out: int
 
 
+def require_machine(name: str) -> None:
+    """Refuse a machine's name that results cannot be published under.
+
+    Raises:
+        InputError: it cannot be a folder's name everywhere.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(
+            f"machine: {name!r}, expected letters, digits, dots, dashes and underscores"
+        )
+
+
 def ratios_path(folder: Path, machine: str, commit: str) -> Path:
     """Where the ratios of a commit are."""
     return folder / machine / f"{commit[:SHORT]}.json"
@@ -179,10 +191,7 @@ def write_ratios(folder: Path, machine: str, ratios: CommitRatios) -> Path:
     Raises:
         InputError: the machine's name cannot be one of a folder, or the file cannot be written.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", machine):
-        raise InputError(
-            f"machine: {machine!r}, expected letters, digits, dots, dashes and underscores"
-        )
+    require_machine(machine)
     path = ratios_path(folder, machine, ratios.commit)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,8 +68,10 @@ def record(
     wanted = selected(settings.performance, only)
     turns = Turns(reference, commit, on_launch=on_launch)
     missing, broken, state = probe(turns, wanted)
-    omitted = {**missing, **{name: message for name, (_, message) in broken.items()}}
-    names = [n for tier in wanted.tiers.values() for n in tier.workloads if n not in omitted]
+    omitted = {**missing, **broken}
+    # What two tiers judge is measured once.
+    measured = dict.fromkeys(name for tier in wanted.tiers.values() for name in tier.workloads)
+    names = [name for name in measured if name not in omitted]
     if not names:
         reasons = "; ".join(omitted.values())
         raise NothingMeasuredError(f"no workload can be measured: {reasons}")

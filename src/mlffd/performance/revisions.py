@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from mlffd.errors import BuildError, InputError
-from mlffd.files import write_folder_atomically
+from mlffd.files import write_folder_once
 
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
 _LINES = 8  # of what a failed build said, from its end
@@ -76,9 +80,7 @@ def build(repository: Path, commit: str, cache: Path | None = None) -> Built:
     # What is built depends on the Python, too.
     tag = f"{commit}-{sys.implementation.cache_tag}"
     folder = (cache or default_cache()).resolve() / tag  # workers run elsewhere
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        write_folder_atomically(folder, lambda aside: _build(repository, commit, aside))
+    write_folder_once(folder, lambda aside: _build(repository, commit, aside))
     packages = folder / "packages"
     return Built(commit, folder / "checkout", packages if packages.exists() else None)
 
@@ -92,7 +94,19 @@ def _build(repository: Path, commit: str, folder: Path) -> None:
     if any((root / name).exists() for name in _PROJECT_FILES):
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         options = ["--disable-pip-version-check", "--target", str(folder / "packages")]
+        if _can_build_here(root):
+            options.append("--no-build-isolation")
         _run([*install, *options, str(root)], commit)
+
+
+def _can_build_here(root: Path) -> bool:
+    """Whether what builds the project is installed: then the network is not needed."""
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        wanted = [Requirement(text) for text in project["build-system"]["requires"]]
+        return all(version(one.name) in one.specifier for one in wanted)
+    except (OSError, ValueError, KeyError, TypeError, PackageNotFoundError):
+        return False  # pip says what is wrong with the project, if anything is
 
 
 def _run(command: list[str], commit: str) -> None:

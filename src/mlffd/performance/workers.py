@@ -24,6 +24,14 @@ _KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 
+#: Errors of a revision whose settings, code or files do not have what is asked for.
+_LACKING = frozenset(
+    {
+        *("Unavailable", "InputError"),
+        *("ImportError", "ModuleNotFoundError", "AttributeError", "TypeError"),
+    }
+)
+
 
 class WorkerError(MlffdError):
     """A worker answered with an error, or died.
@@ -35,6 +43,14 @@ class WorkerError(MlffdError):
     def __init__(self, message: str, kind: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether the revision has no such thing, or nothing that works; else it failed at it.
+
+        A process that died, or memory that ran out, says nothing about what a revision has.
+        """
+        return self.kind in _LACKING
 
 
 class Worker:

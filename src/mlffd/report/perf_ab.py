@@ -37,6 +37,12 @@ def ab(
     config: Annotated[
         Path | None, typer.Option(help="Settings with the rules [default: mlffd.toml of the head]")
     ] = None,
+    base_exports: Annotated[
+        Path | None, typer.Option(help="Files that mlffd export made of the base")
+    ] = None,
+    head_exports: Annotated[
+        Path | None, typer.Option(help="And of the head, for workloads that run them")
+    ] = None,
     accuracy: Annotated[bool, typer.Option(help="Compare accuracy, too")] = True,
     cache: Annotated[Path | None, typer.Option(help="Where built commits are kept")] = None,
     json: Json = None,
@@ -72,7 +78,13 @@ def ab(
             progress.update(f"measuring, launch {launches}")
 
         found = compare_commits(
-            old, new, settings, only=only or [], accuracy=accuracy, on_launch=show
+            old,
+            new,
+            settings,
+            only=only or [],
+            exports=(base_exports, head_exports),
+            accuracy=accuracy,
+            on_launch=show,
         )
     print_comparison(found, output())
     if json is not None:

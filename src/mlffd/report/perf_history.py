@@ -48,10 +48,12 @@ def history(
     5: nothing could be measured; 6: the device is missing.
     """
     from mlffd.checks.run import load_settings_for
-    from mlffd.performance.ratios import write_ratios
+    from mlffd.performance.ratios import require_machine, write_ratios
     from mlffd.performance.recording import record
     from mlffd.performance.revisions import build, resolve
 
+    name = machine or platform.node()
+    require_machine(name)
     settings = load_settings_for(config, needed=True)
     assert settings.source is not None
     root = settings.source.parent
@@ -60,9 +62,9 @@ def history(
         raise InputError(
             f"{settings.source}: performance.reference: missing; expected a commit, or --reference"
         )
-    names = [resolve(root, revision) for revision in (pinned, commit)]
+    commits = [resolve(root, revision) for revision in (pinned, commit)]
     with status("building") as progress:
-        old, new = (build(root, name, cache) for name in names)
+        old, new = (build(root, one, cache) for one in commits)
         launches = 0
 
         def show() -> None:
@@ -71,7 +73,7 @@ def history(
             progress.update(f"measuring, launch {launches}")
 
         found = record(root, old, new, settings, only=only or [], on_launch=show)
-    path = write_ratios(ratios or root / RATIOS, machine or platform.node(), found.ratios)
+    path = write_ratios(ratios or root / RATIOS, name, found.ratios)
     print_recorded(found, output())
     typer.echo(printable(f"stored: {path}"))
 

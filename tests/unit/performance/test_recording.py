@@ -1,6 +1,7 @@
 """What the history keeps of a commit: measured, described, or left out with a reason."""
 
 import math
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,7 +60,10 @@ def revisions(tmp_path, monkeypatch):
     """Reference and commit, and stand-ins for all that would start a process."""
 
     def launch(names, count):
-        return {name: [[Round(1.0, 1.1, 1.0)] * 5] * count for name in names}
+        found = {name: [] for name in names}
+        for name in names:
+            found[name] += [[Round(1.0, 1.1, 1.0)] * 5] * count
+        return found
 
     monkeypatch.setattr(recording, "Turns", lambda base, head, on_launch: launch)
     monkeypatch.setattr(recording, "probe", lambda turns, wanted: ({}, {}, STATE))
@@ -89,6 +93,13 @@ def test_ratios_counters_accuracy_and_the_commit_are_kept(tmp_path, revisions):
     assert "/somewhere" not in str(ratios.machine)
 
 
+def test_what_two_tiers_name_is_measured_once(tmp_path, revisions, monkeypatch):
+    tiers = {"gate": {"workloads": [FAST, LARGE]}, "watch": {"workloads": [LARGE]}}
+    settings = Settings.model_validate({"performance": {"launches": 3, "tiers": tiers}})
+    monkeypatch.setattr(sys.modules[__name__], "SETTINGS", settings)
+    assert record(tmp_path, revisions).ratios.benchmarks[LARGE].launches == 3
+
+
 def test_counters_that_a_commit_cannot_give_are_left_out_with_the_reason(tmp_path, revisions):
     found = record(tmp_path, revisions)
     assert found.ratios.counters == {FAST: {"operators": 12}}
@@ -113,7 +124,7 @@ def test_what_either_commit_cannot_run_is_left_out_with_the_reason(
 
 
 def test_nothing_that_runs_is_an_error_of_its_own(tmp_path, revisions, monkeypatch):
-    missing, broken = {LARGE: "not there yet"}, {FAST: ("gate", "it crashed")}
+    missing, broken = {LARGE: "not there yet"}, {FAST: "it crashed"}
     monkeypatch.setattr(recording, "probe", lambda turns, wanted: (missing, broken, STATE))
     with pytest.raises(NothingMeasuredError, match="not there yet; it crashed"):
         record(tmp_path, revisions)

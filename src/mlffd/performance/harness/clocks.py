@@ -118,6 +118,8 @@ def device_state(device: str = "cpu") -> dict[str, str]:
         return state
     state["device"] = torch.cuda.get_device_name()
     state["cuda"] = str(torch.version.cuda)
+    # By its name, not its number: torch counts only those that it is shown.
+    unique = f"GPU-{torch.cuda.get_device_properties().uuid}"
     program = shutil.which("nvidia-smi")
     if program is None:
         return state
@@ -129,11 +131,10 @@ def device_state(device: str = "cpu") -> dict[str, str]:
         "power.draw",
         "clocks_event_reasons.active",
     )
-    query = [program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
+    query = [program, f"--id={unique}", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    lines = found.stdout.strip().splitlines()
-    if found.returncode == 0 and lines:
-        values = [value.strip() for value in lines[torch.cuda.current_device()].split(",")]
+    if found.returncode == 0:
+        values = [value.strip() for value in found.stdout.split(",")]
         state |= dict(zip(fields, values, strict=False))
     return state
 

@@ -6,8 +6,8 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from mlffd.errors import InputError, MissingPackageError
-from mlffd.files import write_folder_atomically
+from mlffd.errors import MissingPackageError
+from mlffd.files import write_folder_once
 from mlffd.performance.revisions import default_cache
 
 _PINS = ("package.json", "package-lock.json")
@@ -32,19 +32,7 @@ def install(cache: Path | None = None) -> Path:
     pins = {name: resources.files(__package__).joinpath(name).read_bytes() for name in _PINS}
     digest = hashlib.sha256(b"".join(pins.values())).hexdigest()[:12]
     folder = (cache or default_cache().with_name("npm")) / digest
-    if not folder.exists():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{folder.parent}: cannot be made a folder: {error.strerror}"
-            ) from error
-        try:
-            write_folder_atomically(folder, lambda aside: _install(pins, aside))
-        except InputError:
-            # Another process may have been faster: what it put there is the same.
-            if not folder.exists():
-                raise
+    write_folder_once(folder, lambda aside: _install(pins, aside))
     return folder / "node_modules"
 
 

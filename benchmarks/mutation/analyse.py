@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from collect import PACKAGES, records_of
+from collect import TESTED_BY, records_of
 from mutants import mutants_of
 from tests_of import SOURCES, digest
 
@@ -42,8 +42,8 @@ notices is a bug that could be there unseen.
 
 {scores}
 
-The score is the share of mutants that a unit test of these packages kills; what is excused below
-counts as a survivor. {required}
+The score is the share of mutants that a unit test of the same package kills, for checks and goldens
+of either; what is excused below counts as a survivor. {required}
 
 ## How
 
@@ -168,7 +168,7 @@ def decided(packages: Sequence[str], path: Path) -> list[Record]:
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description="Scores and survivors of mutation testing.")
-    parser.add_argument("packages", nargs="+", choices=PACKAGES)
+    parser.add_argument("packages", nargs="+", choices=TESTED_BY)
     parser.add_argument("data", type=Path, help="the file that collect.py wrote")
     parser.add_argument("-o", "--output", required=True, type=Path, help="the page to write")
     asked = parser.parse_args()

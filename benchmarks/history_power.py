@@ -29,6 +29,8 @@ from mlffd.report.markdown import table
 #: Commits of a history, and the number before the one that is slower.
 COMMITS, BEFORE, SOON = 60, 25, 15
 STEPS = (0.05, 0.10, 0.20)
+#: For so many commits something is faster, where that is lost again.
+GAINED = 10
 
 Noise = Callable[[np.random.Generator, float], NDArray[np.float64]]
 
@@ -72,6 +74,7 @@ class Power:
         misplaced: by step, share with a regression at that time, but another range.
         delays: by step, commits after it until it is found: median and 95th percentile; None:
             not within the history.
+        lost: by step, as ``found``, of a gain of that size that is lost again ten commits later.
     """
 
     noise: str
@@ -80,6 +83,7 @@ class Power:
     found: dict[str, float]
     misplaced: dict[str, float]
     delays: dict[str, tuple[int | None, int | None]]
+    lost: dict[str, float]
 
 
 def ranges(log_ratios: NDArray[np.float64]) -> list[range]:
@@ -104,7 +108,7 @@ def power(name: str, width: float, trials: int, seed: int = 0) -> Power:
     for _ in range(trials):
         values = noise(generator, width)
         alarms.append([bool(ranges(values[:end])) for end in range(fewest, COMMITS + 1)])
-    found, misplaced, delays = {}, {}, {}
+    found, misplaced, delays, lost = {}, {}, {}, {}
     for step in STEPS:
         soon, late = [], []
         for _ in range(trials):
@@ -117,8 +121,15 @@ def power(name: str, width: float, trials: int, seed: int = 0) -> Power:
         key = f"{step:g}"
         found[key], misplaced[key] = (float(share) for share in np.mean(soon, axis=0))
         delays[key] = (_quantile(late, 0.5), _quantile(late, 0.95))
+        again = []
+        for _ in range(trials):
+            values = noise(generator, width)
+            values[BEFORE - GAINED : BEFORE] -= math.log1p(step)
+            again.append(any(BEFORE in span for span in ranges(values[: BEFORE + SOON])))
+        lost[key] = float(np.mean(again))
     runs = np.array(alarms)
-    return Power(name, float(runs.mean()), float(runs.any(axis=1).mean()), found, misplaced, delays)
+    alarm = float(runs.mean()), float(runs.any(axis=1).mean())
+    return Power(name, *alarm, found, misplaced, delays, lost)
 
 
 def _delay(values: NDArray[np.float64]) -> int | None:
@@ -137,13 +148,16 @@ def page(results: Sequence[Power], width: float, trials: int, made: str) -> str:
     """The figures as a page."""
     steps = [f"{step:.0%}" for step in STEPS]
     headings = ["noise", "a run", "a history", *steps, *(f"{s}: commits until then" for s in steps)]
+    headings += [f"{s} lost again" for s in steps]
     rows = []
     for result in results:
         delays = [
             f"{middle or 'more'} ({most or 'more'})" for middle, most in result.delays.values()
         ]
         found = [f"{share:.1%}" for share in result.found.values()]
-        rows.append([result.noise, f"{result.per_run:.2%}", f"{result.ever:.1%}", *found, *delays])
+        lost = [f"{share:.1%}" for share in result.lost.values()]
+        alarms = [f"{result.per_run:.2%}", f"{result.ever:.1%}"]
+        rows.append([result.noise, *alarms, *found, *delays, *lost])
     return (
         "# How often the history gate is wrong\n\n"
         f"Simulated: {trials} histories of {COMMITS} commits for each figure, ratios with noise of "
@@ -151,7 +165,8 @@ def page(results: Sequence[Power], width: float, trials: int, made: str) -> str:
         f"step {Rules().step:.0%}. False alarms: of a run after each commit, and of any run over a "
         f"history. Found: {SOON} commits after a step at the {BEFORE + 1}th, with that commit in "
         "the range that is reported. Commits until then: median, and 95th percentile in "
-        "brackets.\n\n"
+        f"brackets. Lost again: found as soon, where a gain of that size is lost {GAINED} commits "
+        "later.\n\n"
         f"{table(headings, rows)}\n\n"
         "*With outliers*: Student's t, three degrees of freedom. *Drifting*: each commit's noise "
         "correlates by one half with the one before, as when the machine changes slowly and the "

@@ -34,7 +34,7 @@ from tests_of import SOURCES, Baseline, digest, digest_of, in_a_fork, preload, r
 from mlffd.files import write_text_atomically
 
 #: Packages that can be mutated, and the folders of the tests that have to notice. Nearly all tests
-#: reach structures and checkpoints; those of other packages are not made to tell what is wrong there.
+#: reach structures and checkpoints; those of other packages need not tell what is wrong there.
 TESTED_BY = {
     "checks": ("checks", "golden"),
     "golden": ("checks", "golden"),

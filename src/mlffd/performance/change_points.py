@@ -19,6 +19,11 @@ _INSTALL = "pip install --no-deps apache-otava==0.8.0"
 #: in ten would have a step that is none. Measured by benchmarks/history_power.py.
 MAX_P_VALUE = 1e-4
 
+#: Values in which splits are looked for, first in the small windows. A step back hides a step from
+#: those who see both: in a window of 50, a fifth less for ten commits is never found. What is then
+#: between two steps is looked at in the large ones, which see smaller steps.
+_WINDOWS = (20, 50)
+
 #: One value by itself is an outlier, or not yet a new level: the next one tells.
 _FEWEST = 2
 
@@ -62,8 +67,9 @@ def change_points(
 
     The series is split where the energy distance between the parts is largest, and the parts are
     split again, as long as a t-test tells them apart; then splits that are no longer significant
-    beside their neighbours are taken back. There is no random number in it: the same series gives
-    the same answer. Nothing shorter than two values counts as a level.
+    beside their neighbours are taken back. All that is done in short windows first, and again in
+    longer ones between the steps that were found. There is no random number in it: the same series
+    gives the same answer. Nothing shorter than two values counts as a level.
 
     The step is somewhere between ``earliest`` and ``latest`` with a probability of 95%, for normal
     noise of one width and a step that may be anywhere alike: the small ones are hard to place.
@@ -83,9 +89,7 @@ def change_points(
     series = np.asarray(values, dtype=np.float64)
     if not np.isfinite(series).all():
         raise InputError("change points: expected finite log ratios")
-    # A list: it does not cut its windows out of an array.
-    found, _ = _library().compute_change_points(series.tolist(), max_pvalue=max_p_value)
-    p_values = {int(point.index): float(point.stats.pvalue) for point in found}
+    p_values = _splits(series, max_p_value)
     bounds = _without_slivers(series, [0, *sorted(p_values), len(series)])
     points = []
     for start, index, stop in zip(bounds, bounds[1:], bounds[2:], strict=False):
@@ -102,6 +106,20 @@ def change_points(
             )
         )
     return points
+
+
+def _splits(series: NDArray[np.float64], max_p_value: float) -> dict[int, float]:
+    """The p-value of each split, by the index of the first value behind it."""
+    library = _library()
+    p_values: dict[int, float] = {}
+    for window in _WINDOWS:
+        for start, stop in pairwise([0, *sorted(p_values), len(series)]):
+            # A list: it does not cut its windows out of an array.
+            found, _ = library.compute_change_points(
+                series[start:stop].tolist(), window_len=window, max_pvalue=max_p_value
+            )
+            p_values |= {start + int(point.index): float(point.stats.pvalue) for point in found}
+    return p_values
 
 
 def _library() -> Any:  # noqa: ANN401 - a module without types

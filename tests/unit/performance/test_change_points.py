@@ -42,6 +42,27 @@ def test_two_steps_have_the_level_between_them_in_common():
     assert first.after == pytest.approx(1.3, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        [(1, 20), (0.8, 10), (1, 20)],
+        [(1, 15), (0.9, 10), (1, 12)],
+        [(1, 10), (0.8, 10), (1, 10), (0.8, 10), (1, 10)],
+    ],
+)
+def test_a_step_back_does_not_hide_a_step(levels):
+    """In windows of 50 values, what otava takes by itself, none of these has any."""
+    ends = np.cumsum([count for _, count in levels])[:-1]
+    found = [[p.index for p in change_points(noisy(levels, seed))] for seed in range(30)]
+    right = [len(f) == len(ends) and max(abs(f - ends)) <= 2 for f in map(np.array, found)]
+    assert sum(right) >= 28
+
+
+def test_a_small_step_behind_large_ones_is_found():
+    values = noisy([(1, 20), (0.8, 10), (1, 25), (1.08, 25)])
+    assert [point.index for point in change_points(values)] == pytest.approx([20, 30, 55], abs=2)
+
+
 def test_noise_has_no_steps():
     found = [change_points(noisy([(1, 40)], seed)) for seed in range(100)]
     assert not any(found)

@@ -24,11 +24,13 @@ class Round(NamedTuple):
         base: of the base.
         head: of the head.
         again: of another process of the base.
+        wall: how many times as long as the base the head took by the clock on the wall.
     """
 
     base: float
     head: float
     again: float
+    wall: float = 1.0
 
 
 #: All rounds of the same three processes.
@@ -104,6 +106,11 @@ class Estimate:
 def head_estimate(launches: Sequence[Launch]) -> Estimate:
     """How much slower the head is than the base."""
     return Estimate.of([median(math.log(r.head / r.base) for r in launch) for launch in launches])
+
+
+def wall_estimate(launches: Sequence[Launch]) -> Estimate:
+    """How much longer the head takes by the clock on the wall, waiting included."""
+    return Estimate.of([median(math.log(r.wall) for r in launch) for launch in launches])
 
 
 def again_estimate(launches: Sequence[Launch]) -> Estimate:

@@ -5,9 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlffd.performance.paired import Estimate, Launch, again_estimate, head_estimate, holm
+from mlffd.performance.paired import (
+    Estimate,
+    Launch,
+    again_estimate,
+    head_estimate,
+    holm,
+    wall_estimate,
+)
 from mlffd.performance_settings import PerformanceSettings, TierSettings
 from mlffd.verdicts import Verdict
+
+#: Relative, by the clock on the wall: on a shared machine its noise is larger than slowdowns that
+#: matter, so only what is certainly longer by more than this is told.
+_WAITS = 0.25
 
 #: Runs so many new launches of these workloads.
 Launcher = Callable[[Sequence[str], int], Mapping[str, Sequence[Launch]]]
@@ -88,6 +99,10 @@ class _State:
             abs(estimate.log_ratio) - estimate.half_width > math.log1p(self.rules.certain)
         )
 
+    def waits(self) -> bool:
+        """Whether it takes longer, though the processor has no more to do."""
+        return wall_estimate(self.launches).interval[0] > 1 + _WAITS
+
     def is_visible(self) -> bool:
         return self.head.visible(self.rules.slowdown, self.rules.certain) <= self.rules.visible
 
@@ -110,7 +125,8 @@ def gate(launcher: Launcher, settings: PerformanceSettings) -> list[Finding]:
     What is clear after the first launches is done; what could still be either is launched again,
     up to a limit. What then looks like a regression must show it once more in new launches of its
     own, which nothing that picked it out has seen. Where the base differs from itself as much, the
-    machine is at fault, not the head: invalid.
+    machine is at fault, not the head: invalid. What is no slower, but takes clearly longer by the
+    clock on the wall, may wait for something that the processor's clock does not see: inconclusive.
 
     Args:
         launcher: measures.
@@ -143,6 +159,10 @@ def gate(launcher: Launcher, settings: PerformanceSettings) -> list[Finding]:
     for state in states:
         if state.has_drifted():
             state.conclude(Verdict.INVALID, "the base differs from itself: a restless machine")
+        elif state.finding is not None and state.finding.verdict is Verdict.PASS and state.waits():
+            ratio = wall_estimate(state.launches).ratio
+            message = f"no more work, but {ratio:.2f} times as long: does it wait for something?"
+            state.conclude(Verdict.INCONCLUSIVE, message)
     return [state.finding for state in states if state.finding is not None]
 
 

@@ -109,8 +109,10 @@ def measure(team: Sequence[Worker], name: str) -> list[Round]:
     calls, rounds = extent(team, name)
     found = []
     for order in islice(cycle(ORDERS), rounds):
-        seconds = {i: best(team[i].ask("measure", name=name, calls=calls)) for i in order}
-        found.append(Round(seconds[0], seconds[1], seconds[2]))
+        readings = {i: team[i].ask("measure", name=name, calls=calls) for i in order}
+        base, head, again = (best(readings[i]) for i in range(len(team)))
+        wall = min(readings[1]["wall"]) / min(readings[0]["wall"])
+        found.append(Round(base, head, again, wall))
     return found
 
 

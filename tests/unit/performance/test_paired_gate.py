@@ -22,9 +22,15 @@ class Machine:
     """Launches whose noise is between processes, as on a busy machine."""
 
     def __init__(
-        self, seed: int, slowdowns: Mapping[str, float], noise: float = 0.02, drift: float = 0.0
+        self,
+        seed: int,
+        slowdowns: Mapping[str, float],
+        noise: float = 0.02,
+        drift: float = 0.0,
+        waits: float = 0.0,
     ) -> None:
         self.rng = np.random.default_rng(seed)
+        self.waits = waits
         self.slowdowns, self.noise, self.drift = slowdowns, noise, drift
         self.launched: dict[str, int] = dict.fromkeys(WORKLOADS, 0)
 
@@ -35,7 +41,8 @@ class Machine:
         self.launched[name] += 1
         base, head, again = np.exp(self.rng.normal(0, self.noise / math.sqrt(2), 3))
         slow = 1 + self.slowdowns.get(name, 0.0)
-        return [Round(base, head * slow, again * (1 + self.drift))] * 3
+        wall = slow * (1 + self.waits) * math.exp(self.rng.normal(0, 0.1))
+        return [Round(base, head * slow, again * (1 + self.drift), wall)] * 3
 
 
 def verdicts(machine: Machine) -> dict[str, Verdict]:
@@ -105,6 +112,21 @@ def test_a_machine_that_makes_identical_code_differ_is_at_fault_not_the_head() -
     found = verdicts(Machine(0, {"b": 0.15}, drift=0.15))
 
     assert set(found.values()) == {Verdict.INVALID}
+
+
+def test_what_waits_does_not_pass_though_the_processor_has_no_more_to_do() -> None:
+    """A lock or a disk in each call, or work in another process."""
+    found = [gate(Machine(seed, {}, waits=1.0), settings()) for seed in range(20)]
+
+    assert {f.verdict for findings in found for f in findings} == {Verdict.INCONCLUSIVE}
+    assert all("does it wait for something?" in f.message for findings in found for f in findings)
+    assert Verdict.FAIL in verdicts(Machine(0, {"b": 0.15}, waits=1.0)).values()
+
+
+def test_noise_on_the_wall_is_no_waiting() -> None:
+    found = [f for seed in range(300) for f in gate(Machine(seed, {}, noise=0.005), settings())]
+
+    assert np.mean(["wait" in f.message for f in found]) <= 0.01
 
 
 def test_a_suspicion_that_new_launches_do_not_share_is_no_failure() -> None:

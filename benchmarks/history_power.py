@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mlffd.environment import command_line, now
 from mlffd.files import require_writable, write_text_atomically
 from mlffd.performance.change_points import MAX_P_VALUE
-from mlffd.performance.history_gate import Rules, Standing, judge
+from mlffd.performance.history_gate import Standing, judge
+from mlffd.performance.history_rules import Rules
 from mlffd.performance.ratios import History, Point, Quantity, Series
 from mlffd.report.console import output, status
 from mlffd.report.json_report import write_document

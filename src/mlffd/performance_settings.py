@@ -36,6 +36,21 @@ class TierSettings(BaseModel):
     default: StrictBool = True
 
 
+class Acceptance(BaseModel):
+    """Why a step in the history is right.
+
+    Attributes:
+        of: what it is that may be worse: ``time``, ``counter`` or ``accuracy``, a workload or a
+            student, or the name of a series.
+        reason: why.
+    """
+
+    model_config = _MODEL
+
+    of: Annotated[tuple[Reason, ...], Field(min_length=1)]
+    reason: Reason
+
+
 class PerformanceSettings(BaseModel):
     """How the speed of commits is compared.
 
@@ -44,7 +59,7 @@ class PerformanceSettings(BaseModel):
         reference: the commit that histories are relative to.
         launches: of processes, before anything is decided.
         most_launches: after which what is undecided stays so.
-        accepted: why a step in the history at a commit is right, by commit.
+        accepted: steps in the history that are right, by the commit that made them.
         step: relative size of a step in the history that is a regression.
     """
 
@@ -54,5 +69,5 @@ class PerformanceSettings(BaseModel):
     reference: Commit | None = None
     launches: Launches = 4
     most_launches: Launches = 12
-    accepted: dict[Commit, Reason] = {}
+    accepted: dict[Commit, Acceptance] = {}
     step: Share = 0.04

@@ -1,10 +1,13 @@
 """`mlffd perf gate`: exit codes, what it prints, and what it writes."""
 
 import json
+import tomllib
 
 import pytest
 from measured_project import HOSTILE, SLOWER, WORSE, make_measured, store_ratios
 from mlffd_command import assert_refused
+
+from mlffd.performance_settings import Acceptance
 
 pytest.importorskip("otava.analysis", reason="pip install --no-deps apache-otava==0.8.0")
 
@@ -26,7 +29,8 @@ def gate(measured, mlffd, monkeypatch, tmp_path):
     settings = tmp_path / "mlffd.toml"
 
     def run(*arguments, accepted=()):
-        lines = [f'"{commit[:12]}" = "it is meant"' for commit in accepted]
+        meant = '{ of = ["time", "accuracy"], reason = "it is meant" }'
+        lines = [f'"{commit[:12]}" = {meant}' for commit in accepted]
         settings.write_text("[performance.accepted]\n" + "\n".join(lines), encoding="utf-8")
         here = measured.folder / "mlffd.toml"
         here.write_text(settings.read_text())
@@ -48,7 +52,8 @@ def test_both_regressions_are_named_with_their_commits_and_the_rest_is_not(gate,
     errors = [line for line in regressions if "ultra_tiny: " in line]
     assert len(errors) == 2
     assert all(worse in line and "+8%" in line and "exact" in line for line in errors)
-    assert f'"{slower}" = "why"' in result.out or f'"{worse}" = "why"' in result.out
+    advice = next(line for line in result.out.splitlines() if line.startswith("to accept one"))
+    assert any(f'"{commit}" = {{ of = ["' in advice for commit in (slower, worse))
     assert result.out.splitlines()[-1].startswith("fail: ")
 
 
@@ -58,6 +63,21 @@ def test_what_is_accepted_passes_and_shows_its_reason(gate, measured):
     assert "regression" not in result.out
     assert f"{SLOW[0]}: accepted: it is meant" in result.out
     assert gate(accepted=[measured.commits[WORSE]]).code == 1
+
+
+def test_the_advice_can_be_pasted(gate, measured):
+    commit, told = gate().out.split("[performance.accepted]: ")[1].splitlines()[0].split(" = ", 1)
+    one = tomllib.loads(f"{commit} = {told}")
+    acceptance = Acceptance.model_validate(one[commit.strip('"')])
+    assert acceptance.reason == "why"
+
+
+def test_a_machine_that_must_measure_and_does_not_is_no_pass(gate, measured):
+    accepted = [measured.commits[index] for index in (SLOWER, WORSE)]
+    assert gate("--machine", "workbench", accepted=accepted).code == 0
+    result = gate("--machine", "workbench", "--machine", "gpu", accepted=accepted)
+    assert result.code == 3
+    assert "gpu: expected to measure, but it has measured nothing" in result.out
 
 
 def test_an_earlier_revision_passes(gate, measured):

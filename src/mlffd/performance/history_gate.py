@@ -6,43 +6,22 @@ what nobody looked at, once enough commits have been measured after it.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from mlffd.errors import NothingMeasuredError
-from mlffd.performance.change_points import MAX_P_VALUE, change_points
-from mlffd.performance.ratios import SHORT, History, Point, Quantity, Series
+from mlffd.performance.change_points import change_points
+from mlffd.performance.history_coverage import left_alone, lost
+from mlffd.performance.history_rules import Rules
+from mlffd.performance.ratios import History, Point, Quantity, Series
+from mlffd.performance_settings import Acceptance
 from mlffd.verdicts import EXIT_CODES, Verdict
 
 #: Relative; errors of the same weights differ by less between machines and versions.
 _ROUNDING = 1e-4
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What counts as a regression.
-
-    Attributes:
-        step: relative; the smallest step of a ratio that is one.
-        accuracy_step: relative; the smallest step of an error that is one.
-        fewest: commits without which nothing is said about a ratio.
-        max_p_value: see `change_points`.
-        accepted: reasons of steps that are meant, by the first digits of the commit.
-    """
-
-    step: float = 0.04
-    accuracy_step: float = 0.01
-    fewest: int = 8
-    max_p_value: float = MAX_P_VALUE
-    accepted: Mapping[str, str] = field(default_factory=dict)
-
-    def smallest(self, quantity: Quantity) -> float:
-        """The smallest relative step that matters; a counter that grows at all does."""
-        steps = {Quantity.TIME: self.step, Quantity.ACCURACY: self.accuracy_step}
-        return steps.get(quantity, 0.0)
 
 
 class Standing(StrEnum):
@@ -115,17 +94,19 @@ class Gate:
     Attributes:
         rules: that were applied.
         steps: all of them, regressions first.
-        judged: how many series were looked at.
+        judged: the series that were looked at.
         missing: series of ratios that are too short yet, and by how many commits.
         left: series that nothing is said about, and why.
+        lost: what was to be measured and no longer is.
         left_out: see `History`.
     """
 
     rules: Rules
     steps: tuple[Step, ...]
-    judged: int
+    judged: tuple[Series, ...]
     missing: tuple[tuple[Series, int], ...]
     left: tuple[tuple[Series, str], ...]
+    lost: tuple[str, ...]
     left_out: int
 
     def of(self, standing: Standing) -> list[Step]:
@@ -134,10 +115,10 @@ class Gate:
 
     @property
     def verdict(self) -> Verdict:
-        """Fails for a regression, and is inconclusive while a series is too short."""
+        """Fails for a regression; inconclusive while a series is too short, or if one is lost."""
         if self.of(Standing.REGRESSION):
             return Verdict.FAIL
-        return Verdict.INCONCLUSIVE if self.missing else Verdict.PASS
+        return Verdict.INCONCLUSIVE if self.missing or self.lost else Verdict.PASS
 
     @property
     def exit_code(self) -> int:
@@ -149,17 +130,12 @@ class Gate:
         return {
             "verdict": str(self.verdict),
             "exit_code": self.exit_code,
-            "rules": {
-                "step": self.rules.step,
-                "accuracy_step": self.rules.accuracy_step,
-                "fewest": self.rules.fewest,
-                "max_p_value": self.rules.max_p_value,
-                "accepted": dict(self.rules.accepted),
-            },
-            "judged": self.judged,
+            "rules": self.rules.as_dict(),
+            "judged": len(self.judged),
             "steps": [step.as_dict() for step in self.steps],
             "missing": [{**_key(series), "commits": count} for series, count in self.missing],
             "left": [{**_key(series), "reason": reason} for series, reason in self.left],
+            "lost": list(self.lost),
             "left_out": self.left_out,
         }
 
@@ -174,38 +150,27 @@ def judge(history: History, rules: Rules) -> Gate:
         MissingPackageError: apache-otava is not installed.
         NothingMeasuredError: no ratio has been measured lately.
     """
+    left = left_alone(history, rules)
+    alone = {series for series, _ in left}
+    looked_at = [series for series in history.series if series not in alone]
     steps: list[Step] = []
-    judged, missing, left, timed = 0, [], [], False
-    for series in history.series:
-        if reason := _reason_to_leave(series, history, rules):
-            left.append((series, reason))
-            continue
+    judged, missing, timed = [], [], False
+    for series in looked_at:
         timed = timed or series.quantity is Quantity.TIME
         if series.quantity is Quantity.TIME and len(series.points) < rules.fewest:
             missing.append((series, rules.fewest - len(series.points)))
         else:
-            judged += 1
+            judged.append(series)
             steps.extend(_steps(series, history.commits, rules))
     if not timed:
         raise NothingMeasuredError(
-            f"no benchmark has been timed in the last {rules.fewest} measured commits"
+            f"no benchmark has been timed in the last {rules.fewest} measured commits, or none of "
+            f"the last {rules.lag} commits has been measured"
         )
     order = list(Standing)
     steps.sort(key=lambda step: (order.index(step.standing), -step.change))
-    return Gate(rules, tuple(steps), judged, tuple(missing), tuple(left), history.left_out)
-
-
-def _reason_to_leave(series: Series, history: History, rules: Rules) -> str:
-    """Why nothing is said about a series; empty if something is."""
-    beside = [s for s in history.series if s.machine == series.machine]
-    measured = sorted({p.position for s in beside for p in s.points})
-    same = [s for s in beside if (s.quantity, s.name) == (series.quantity, series.name)]
-    newest = max(s.newest for s in same)
-    if newest < measured[-min(rules.fewest, len(measured))]:
-        return f"not among the last {rules.fewest} commits measured on {series.machine}"
-    if series.newest < newest and len(series.points) < rules.fewest:
-        return f"too few commits against {str(series.reference)[:SHORT]}, before another reference"
-    return ""
+    unsaid = tuple(missing), tuple(left), tuple(lost(history, rules, left))
+    return Gate(rules, tuple(steps), tuple(judged), *unsaid, history.left_out)
 
 
 @dataclass(frozen=True)
@@ -251,7 +216,7 @@ def _steps(series: Series, commits: Sequence[str], rules: Rules) -> Iterator[Ste
         elif change.after <= best or change.after < best * (1 + smallest):
             standing = Standing.SMALL
         else:
-            reason = _reason(between, rules.accepted)
+            reason = _reason(series, between, rules.accepted)
             if reason:
                 standing = Standing.ACCEPTED
             elif last <= best or last < best * (1 + smallest):
@@ -272,9 +237,14 @@ def _steps(series: Series, commits: Sequence[str], rules: Rules) -> Iterator[Ste
         )
 
 
-def _reason(commits: Sequence[str], accepted: Mapping[str, str]) -> str:
+def _reason(series: Series, commits: Sequence[str], accepted: Mapping[str, Acceptance]) -> str:
     """Why a step by one of some commits is meant; empty if it is not."""
-    found = (reason for key, reason in accepted.items() if any(c.startswith(key) for c in commits))
+    names = {str(series.quantity), series.name, series.subject}
+    found = (
+        acceptance.reason
+        for key, acceptance in accepted.items()
+        if names.intersection(acceptance.of) and any(c.startswith(key) for c in commits)
+    )
     return next(found, "")
 
 

@@ -4,7 +4,6 @@ One JSON file for each machine and commit, ``<folder>/<machine>/<first 12 digits
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +24,7 @@ from pydantic import (
 from mlffd.errors import InputError, NothingMeasuredError
 from mlffd.files import write_text_atomically
 from mlffd.golden.store import describe_problems, to_text
-from mlffd.performance.revisions import resolve
+from mlffd.performance.revisions import first_parents, resolve
 
 #: Digits of a commit in a file's name and wherever a person reads or writes it.
 SHORT = 12
@@ -146,6 +145,11 @@ class Series:
     name: str
     reference: str | None
     points: tuple[Point, ...]
+
+    @property
+    def subject(self) -> str:
+        """The workload or student that it is about."""
+        return self.name.partition(": ")[0]
 
     @property
     def newest(self) -> int:
@@ -277,26 +281,3 @@ def _values(
     for student, accuracy in ratios.accuracy.items():
         for name, value in accuracy:
             yield Quantity.ACCURACY, f"{student}: {name}", value, None
-
-
-def first_parents(repository: Path, commit: str) -> tuple[str, ...]:
-    """Full names, the oldest first.
-
-    Raises:
-        InputError: it is a shallow clone, in which the history ends early.
-    """
-    shallow, listed = (
-        subprocess.run(
-            ["git", *arguments], cwd=repository, capture_output=True, text=True, check=True
-        ).stdout.split()
-        for arguments in (
-            ("rev-parse", "--is-shallow-repository"),
-            ("rev-list", "--first-parent", "--reverse", commit),
-        )
-    )
-    if shallow == ["true"]:
-        raise InputError(
-            f"{repository}: a shallow clone, expected the whole history: git fetch --unshallow, "
-            "or fetch-depth: 0 of actions/checkout"
-        )
-    return tuple(listed)

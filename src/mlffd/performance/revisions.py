@@ -62,6 +62,29 @@ def resolve(repository: Path, revision: str) -> str:
     raise InputError(f"{repository}: {revision!r} is no commit of a git repository here")
 
 
+def first_parents(repository: Path, commit: str) -> tuple[str, ...]:
+    """Full names, the oldest first.
+
+    Raises:
+        InputError: it is a shallow clone, in which the history ends early.
+    """
+    shallow, listed = (
+        subprocess.run(
+            ["git", *arguments], cwd=repository, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for arguments in (
+            ("rev-parse", "--is-shallow-repository"),
+            ("rev-list", "--first-parent", "--reverse", commit),
+        )
+    )
+    if shallow == ["true"]:
+        raise InputError(
+            f"{repository}: a shallow clone, expected the whole history: git fetch --unshallow, "
+            "or fetch-depth: 0 of actions/checkout"
+        )
+    return tuple(listed)
+
+
 def build(repository: Path, commit: str, cache: Path | None = None) -> Built:
     """Check out a commit and install it to a folder of its own, unless that was done before.
 

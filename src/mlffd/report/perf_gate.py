@@ -3,7 +3,7 @@
 Heavy imports are inside the command: help and bad usage answer at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,9 @@ from mlffd.report.markdown import code, plain_text, table
 from mlffd.report.text import printable
 
 if TYPE_CHECKING:
+    from mlffd.config import Settings
     from mlffd.performance.history_gate import Gate, Step
+    from mlffd.performance.history_rules import Rules
     from mlffd.performance.ratios import Series
 
 #: Where ratios are stored, in the folder of the settings.
@@ -44,6 +46,9 @@ def gate(
     *,
     ratios: Ratios = None,
     revision: Annotated[str, typer.Option(help="The newest commit to look at")] = "HEAD",
+    machine: Annotated[
+        list[str] | None, typer.Option(help="One that must have measured lately (may be repeated)")
+    ] = None,
     config: Config = None,
     json: Json = None,
     markdown: Markdown = None,
@@ -53,11 +58,11 @@ def gate(
     A step for the worse that was neither undone nor accepted under [performance.accepted] of the
     settings is a regression. Needs apache-otava.
 
-    Exit code 0: none; 1: a regression; 2: bad usage or input; 3: too few commits to tell yet;
-    5: nothing was measured.
+    Exit code 0: none; 1: a regression; 2: bad usage or input; 3: too few commits to tell yet, or
+    something that the settings name is no longer measured; 5: nothing was measured.
     """
     from mlffd.checks.run import load_settings_for
-    from mlffd.performance.history_gate import Rules, judge
+    from mlffd.performance.history_gate import judge
     from mlffd.performance.ratios import read_series
     from mlffd.report.json_report import write_document
 
@@ -67,7 +72,7 @@ def gate(
     with status("judging"):
         settings = load_settings_for(config, needed=False)
         root = settings.source.parent if settings.source else Path.cwd()
-        rules = Rules(step=settings.performance.step, accepted=settings.performance.accepted)
+        rules = rules_of(settings, machine or ())
         found = judge(read_series(ratios or root / RATIOS, root, revision), rules)
     print_gate(found, output())
     if json is not None:
@@ -75,6 +80,21 @@ def gate(
     if markdown is not None:
         write_text_atomically(markdown, gate_markdown(found))
     raise typer.Exit(found.exit_code)
+
+
+def rules_of(settings: "Settings", machines: Iterable[str] = ()) -> "Rules":
+    """What counts as a regression, and what is to be measured, by the settings."""
+    from mlffd.performance.history_rules import Rules
+
+    told = settings.performance
+    workloads = {name for tier in told.tiers.values() for name in tier.workloads}
+    labelled = {name for name, one in settings.students.items() if one.dataset is not None}
+    return Rules(
+        step=told.step,
+        accepted=told.accepted,
+        expected=frozenset(workloads | labelled),
+        machines=frozenset(machines),
+    )
 
 
 def print_gate(found: "Gate", console: Console) -> None:
@@ -150,14 +170,18 @@ def _advice(found: "Gate") -> Iterator[str]:
             ends = f"--good {step.last_good.commit[:12]} --bad {step.first_bad.commit[:12]}"
             yield f"to find the commit: mlffd perf bisect {ends} --benchmark {step.series.name}"
     if regressions := found.of(Standing.REGRESSION):
-        commit = regressions[0].first_bad.commit[:12]
-        yield f'to accept one, in mlffd.toml under [performance.accepted]: "{commit}" = "why"'
+        commit, name = regressions[0].first_bad.commit[:12], regressions[0].series.name
+        yield (
+            "to accept one, in mlffd.toml under [performance.accepted]: "
+            f'"{commit}" = {{ of = ["{name}"], reason = "why" }}'
+        )
 
 
 def _unjudged(found: "Gate") -> Iterator[str]:
     def title(series: "Series") -> str:
         return f"{series.machine}: {series.name}"
 
+    yield from found.lost
     for series, count in found.missing:
         yield f"{title(series)}: inconclusive: {count} more commits are needed"
     for series, reason in found.left:
@@ -170,4 +194,4 @@ def _summary(found: "Gate") -> str:
     from mlffd.performance.history_gate import Standing
 
     counts = [f"{len(steps)} {standing}" for standing in Standing if (steps := found.of(standing))]
-    return f"{found.judged} series judged; steps: {', '.join(counts) or 'none'}"
+    return f"{len(found.judged)} series judged; steps: {', '.join(counts) or 'none'}"

@@ -38,19 +38,18 @@ def site(
     """
     from mlffd.checks.run import load_settings_for
     from mlffd.files import require_new_folder
-    from mlffd.performance.history_gate import Rules
     from mlffd.performance.site.building import build_site
+    from mlffd.report.perf_gate import rules_of
 
     require_new_folder(folder)
     with status("building the site") as shown:
         settings = load_settings_for(config, needed=False)
         root = settings.source.parent if settings.source else Path.cwd()
-        told = settings.performance
         built = build_site(
             folder,
             configuration=configuration or root / _CONFIGURATION,
             ratios=ratios or root / RATIOS,
-            rules=Rules(step=told.step, accepted=told.accepted),
+            rules=rules_of(settings),
             revision=revision,
             before=lambda step: shown.update(printable(f"building the site: {step}")),
         )

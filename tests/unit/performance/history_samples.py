@@ -87,5 +87,7 @@ def series(
     return Series(machine, quantity, name, reference if ratio else None, points)
 
 
-def history(*all_series: Series) -> History:
-    return History(tuple(names(1000)), all_series, 0)
+def history(*all_series: Series, behind: int = 0) -> History:
+    """Some series; so many commits came after the last that was measured."""
+    newest = max((series.newest for series in all_series), default=0)
+    return History(tuple(names(newest + 1 + behind)), all_series, 0)

@@ -9,8 +9,10 @@ import pytest
 from history_samples import OTHER_REFERENCE, REFERENCE, history, names, series
 
 from mlffd.errors import NothingMeasuredError
-from mlffd.performance.history_gate import Rules, Standing, judge
+from mlffd.performance.history_gate import Standing, judge
+from mlffd.performance.history_rules import Rules
 from mlffd.performance.ratios import Quantity
+from mlffd.performance_settings import Acceptance
 from mlffd.verdicts import Verdict
 
 pytest.importorskip("otava.analysis", reason="pip install --no-deps apache-otava==0.8.0")
@@ -46,7 +48,12 @@ def errors(*values):
 
 def test_a_level_passes():
     gate = judge(history(LEVEL), Rules())
-    assert (gate.verdict, gate.exit_code, gate.judged, gate.steps) == (Verdict.PASS, 0, 1, ())
+    assert (gate.verdict, gate.exit_code, gate.judged, gate.steps) == (
+        Verdict.PASS,
+        0,
+        (LEVEL,),
+        (),
+    )
 
 
 def test_a_slowdown_fails_with_the_commits_that_may_have_done_it():
@@ -100,19 +107,89 @@ def test_a_slowdown_of_which_only_a_part_was_undone_fails():
 
 def test_an_accepted_slowdown_passes_with_its_reason_and_another_one_still_fails():
     two = series(noisy((1, 15), (1.2, 15), (1.5, 15)))
-    accepted = {names(20)[15][:12]: "an exact sum"}
+    accepted = {names(20)[15][:12]: Acceptance(of=("time",), reason="an exact sum")}
     gate = judge(history(two), Rules(accepted=accepted))
     second, first = gate.steps
     assert (first.standing, first.reason) == (Standing.ACCEPTED, "an exact sum")
     assert (second.standing, second.reason) == (Standing.REGRESSION, "")
     assert second.change == pytest.approx(0.25, abs=0.03)  # from the accepted level on
-    both = {**accepted, names(40)[30][:12]: "more of it"}
+    both = {**accepted, names(40)[30][:12]: Acceptance(of=("small",), reason="more of it")}
     assert judge(history(two), Rules(accepted=both)).exit_code == 0
 
 
 def test_an_acceptance_of_a_commit_outside_the_range_does_not_count():
-    accepted = {names(20)[14][:12]: "the one before"}
+    accepted = {names(20)[14][:12]: Acceptance(of=("time",), reason="the one before")}
     assert standings(series(noisy((1, 15), (1.2, 15))), accepted=accepted) == [Standing.REGRESSION]
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        ("time", {"time"}),
+        ("counter", {"counter"}),
+        ("accuracy", {"accuracy"}),
+        ("small", {"time", "counter"}),
+        ("small: operators", {"counter"}),
+        ("tiny", {"accuracy"}),
+        ("tiny: force_rmse", {"accuracy"}),
+        ("large", set()),
+    ],
+)
+def test_an_acceptance_is_of_what_it_names_and_of_nothing_else_of_that_commit(of, expected):
+    """A student may be slower on purpose, and less accurate by accident."""
+    slower = series(noisy((1, 10), (1.2, 10)))
+    accepted = {names(20)[10][:12]: Acceptance(of=(of,), reason="it is meant")}
+    worse = (slower, counts(*[100] * 10, *[101] * 10), errors(*[0.1] * 10, *[0.2] * 10))
+    gate = judge(history(*worse), Rules(accepted=accepted))
+    assert len(gate.steps) == 3
+    assert {step.series.quantity for step in gate.of(Standing.ACCEPTED)} == expected
+
+
+def test_what_the_settings_name_must_not_end_unnoticed():
+    gone = series(noisy((1, 10), (1.5, 10)), name="gone")
+    lasting = series(noisy((1, 40)))
+    rules = Rules(expected=frozenset({"small", "gone"}))
+    gate = judge(history(gone, lasting), rules)
+    assert (gate.verdict, gate.exit_code) == (Verdict.INCONCLUSIVE, 3)
+    assert gate.lost == ("desk: gone: expected, but not among the last 8 commits measured on desk",)
+    assert json.loads(json.dumps(gate.as_dict()))["lost"] == list(gate.lost)
+
+
+@pytest.mark.parametrize("name", ["small: operators", "tiny: force_rmse"])
+def test_errors_and_counters_of_what_the_settings_name_must_not_end_either(name):
+    ended = replace(errors(*[0.1] * 20), name=name)
+    rules = Rules(expected=frozenset({"small", "tiny"}))
+    gate = judge(history(ended, series(noisy((1, 40)))), rules)
+    assert [line.split(" expected")[0] for line in gate.lost] == [f"desk: {name}:"]
+
+
+def test_an_older_reference_is_not_lost():
+    before = series(noisy((1, 5)))
+    after = series(noisy((1, 20), seed=1), reference=OTHER_REFERENCE, positions=range(5, 25))
+    gate = judge(history(before, after), Rules(expected=frozenset({"small"})))
+    assert (gate.exit_code, gate.lost) == (0, ())
+
+
+def test_a_machine_of_the_past_is_left_alone_unless_it_is_expected():
+    old = series(noisy((1, 10), (1.5, 10)), machine="retired")
+    lasting = series(noisy((1, 51)))
+    expected = frozenset({"small"})
+    gate = judge(history(old, lasting), Rules(expected=expected))
+    assert (gate.exit_code, gate.lost, gate.judged) == (0, (), (lasting,))
+    assert gate.left == ((old, "it last measured 31 commits ago"),)
+    machines = frozenset({"retired", "desk", "nowhere"})
+    gate = judge(history(old, lasting), Rules(expected=expected, machines=machines))
+    assert gate.exit_code == 3
+    assert gate.lost == (
+        "nowhere: expected to measure, but it has measured nothing",
+        "retired: expected to measure, but it last measured 31 commits ago",
+    )
+
+
+def test_a_history_that_nobody_measures_any_more_does_not_pass():
+    assert judge(history(LEVEL, behind=30), Rules()).exit_code == 0
+    with pytest.raises(NothingMeasuredError, match="none of the last 30 commits"):
+        judge(history(LEVEL, behind=31), Rules())
 
 
 def test_too_few_commits_are_inconclusive_and_it_says_how_many_are_missing():
@@ -120,7 +197,7 @@ def test_too_few_commits_are_inconclusive_and_it_says_how_many_are_missing():
     gate = judge(history(short), Rules(fewest=8))
     assert (gate.verdict, gate.exit_code) == (Verdict.INCONCLUSIVE, 3)
     assert gate.missing == ((short, 3),)
-    assert gate.judged == 0
+    assert gate.judged == ()
 
 
 def test_a_short_series_does_not_hide_a_regression_in_another():
@@ -134,7 +211,7 @@ def test_ratios_to_another_reference_are_not_compared():
     before = series(noisy((1, 12)))
     after = series(noisy((1.5, 12), seed=1), reference=OTHER_REFERENCE, positions=range(12, 24))
     gate = judge(history(before, after), Rules())
-    assert (gate.exit_code, gate.judged, gate.steps) == (0, 2, ())
+    assert (gate.exit_code, gate.judged, gate.steps) == (0, (before, after), ())
 
 
 def test_a_new_reference_needs_its_commits_and_a_short_old_one_is_only_named():

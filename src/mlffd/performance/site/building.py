@@ -7,14 +7,14 @@ from pathlib import Path
 from mlffd.environment import now
 from mlffd.errors import InputError, NothingMeasuredError
 from mlffd.files import write_folder_atomically
-from mlffd.performance.history_gate import Rules
-from mlffd.performance.ratios import History, first_parents, read_series
-from mlffd.performance.revisions import resolve
+from mlffd.performance.history_rules import Rules
+from mlffd.performance.ratios import History, read_series
+from mlffd.performance.revisions import first_parents, resolve
 from mlffd.performance.site.dashboard import write_dashboard
 from mlffd.performance.site.dashboard_data import (
     Sources,
     dashboard_data,
-    find_steps,
+    judged,
     machine_facts,
 )
 from mlffd.performance.site.measurements import read_errors, read_measurements
@@ -86,8 +86,8 @@ def build_site(
         measurements, errors = read_measurements(told), read_errors(told)
         for name, facts in read_machines(told).items():
             machines[name] = {**facts, **machines.get(name, {})}
-    steps = find_steps(history, rules or Rules())
-    sources = Sources(history, measurements, errors, machines, steps)
+    gate = judged(history, rules or Rules())
+    sources = Sources(history, measurements, errors, machines, gate)
     data = dashboard_data(sources, repository)
     data |= {
         "project": str(told.project),

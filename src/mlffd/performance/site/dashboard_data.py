@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mlffd.errors import NothingMeasuredError
-from mlffd.performance.history_gate import Rules, Step, judge
+from mlffd.performance.history_gate import Gate, Step, judge
+from mlffd.performance.history_rules import Rules
 from mlffd.performance.ratios import SHORT, History, Quantity, Series, ratios_path, read_ratios
 from mlffd.performance.site.measurements import MeasuredError, Measurement
 
@@ -23,24 +24,24 @@ class Sources:
         measurements: of asv.
         errors: of asv.
         machines: facts about each, by name.
-        steps: see `mlffd.performance.history_gate.judge`.
+        gate: see `judged`.
     """
 
     history: History
     measurements: Sequence[Measurement] = ()
     errors: Sequence[MeasuredError] = ()
     machines: dict[str, dict[str, str]] = field(default_factory=dict)
-    steps: Sequence[Step] = ()
+    gate: Gate | None = None
 
 
-def find_steps(history: History, rules: Rules) -> tuple[Step, ...]:
-    """The steps that the history gate sees; none where nothing was timed lately."""
+def judged(history: History, rules: Rules) -> Gate | None:
+    """What the history gate says; None where nothing was timed lately."""
     if not history.series:
-        return ()
+        return None
     try:
-        return judge(history, rules).steps
+        return judge(history, rules)
     except NothingMeasuredError:
-        return ()
+        return None
 
 
 def machine_facts(folder: Path, history: History) -> dict[str, dict[str, str]]:
@@ -73,7 +74,7 @@ def dashboard_data(sources: Sources, repository: Path) -> dict[str, Any]:
         sources: what to show.
         repository: a folder in the one with the commits.
     """
-    history = sources.history
+    history, gate = sources.history, sources.gate
     positions = {commit: position for position, commit in enumerate(history.commits)}
     measured = [m for m in sources.measurements if m.commit in positions]
     errors = [e for e in sources.errors if e.commit in positions]
@@ -99,7 +100,8 @@ def dashboard_data(sources: Sources, repository: Path) -> dict[str, Any]:
         "ratios": [_ratios(s, index) for s in history.series if s.quantity is Quantity.TIME],
         "accuracy": _errors(history, errors, index),
         "seconds": _seconds(measured, index),
-        "steps": [_step(step, index) for step in sources.steps],
+        "steps": [_step(step, index) for step in (gate.steps if gate else ())],
+        "judged": sorted({series.machine for series in gate.judged} if gate else ()),
         "left_out": history.left_out + len(of_others),
     }
 

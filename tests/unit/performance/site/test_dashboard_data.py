@@ -4,10 +4,11 @@ import subprocess
 
 import pytest
 
-from mlffd.performance.history_gate import Rules, Standing, Step
+from mlffd.performance.history_gate import Gate, Standing, Step
+from mlffd.performance.history_rules import Rules
 from mlffd.performance.ratios import History, Point, Quantity, Series
 from mlffd.performance.site.dashboard import write_dashboard
-from mlffd.performance.site.dashboard_data import Sources, dashboard_data, find_steps
+from mlffd.performance.site.dashboard_data import Sources, dashboard_data, judged
 from mlffd.performance.site.measurements import MeasuredError, Measurement
 
 SUBJECTS = ("first", "not measured", 'third: </script><script>alert("x")</script> & more')
@@ -121,20 +122,33 @@ def test_what_is_of_another_history_is_left_out_and_counted(history, repository)
 def test_a_step_points_at_the_first_commit_after_it(history, commits, repository):
     series = history.series[0]
     step = Step(series, *series.points, commits[1:], 1.0, 1.2, 1e-4, Standing.REGRESSION)
+    gate = Gate(Rules(), (step,), (series,), (), (), (), 0)
 
-    data = dashboard_data(Sources(history, steps=[step]), repository)
+    data = dashboard_data(Sources(history, gate=gate), repository)
 
     (shown,) = data["steps"]
     assert (shown["index"], shown["candidates"], shown["standing"]) == (1, 2, "regression")
     assert shown["change"] == pytest.approx(0.2)
     assert (shown["last_good"], shown["first_bad"]) == (commits[0][:12], commits[2][:12])
+    assert data["judged"] == ["m"]
+
+
+def test_a_machine_with_too_few_commits_is_not_called_judged(commits, repository):
+    """The page would say that nothing has changed, though nobody looked."""
+    few = tuple(point(commits, position, 1.0, (0.9, 1.1)) for position in range(3))
+    history = History(commits, (Series("m", Quantity.TIME, "tiny", commits[0], few),), 0)
+
+    gate = judged(history, Rules())
+
+    assert dashboard_data(Sources(history, gate=gate), repository)["judged"] == []
 
 
 def test_without_ratios_there_are_no_steps_and_nothing_fails(commits, repository):
     history = History(commits, (), 0)
 
-    assert find_steps(history, Rules()) == ()
+    assert judged(history, Rules()) is None
     data = dashboard_data(Sources(history), repository)
+    assert (data["steps"], data["judged"]) == ([], [])
     assert (data["commits"], data["machines"], data["ratios"]) == ([], [], [])
 
 

@@ -175,7 +175,13 @@
       ];
     });
     byId("steps").replaceChildren(rows.length ? table(columns, rows, "Change points")
-      : element("p", { class: "nothing", text: "No series of this machine has changed its level." }));
+      : element("p", { class: "nothing", text: nothingText() }));
+  }
+
+  function nothingText() {
+    return stored.judged.includes(choice.machine)
+      ? "No series of this machine that was judged has changed its level."
+      : "Nothing of this machine is judged: it has too few ratios to the reference, or none of late.";
   }
 
   function showLatest() {

@@ -64,7 +64,7 @@ def test_kernels_are_those_that_the_gpu_was_told_to_run(matrix):
 
 def test_waiting_for_a_value_is_counted(matrix):
     assert count(lambda: matrix[0, 0] + 1)["synchronizations"] == 0
-    assert count(lambda: (matrix[0, 0] + 1).item())["synchronizations"] == 1
+    assert count(lambda: matrix[0, 0].item() + 1)["synchronizations"] == 1
 
 
 def test_a_worker_measures_and_counts_on_the_gpu(root):

@@ -127,21 +127,22 @@ def _find_columns(file: h5py.File) -> tuple[dict[str, h5py.Dataset], list[Violat
     expected = list(STRUCTURE_COLUMNS)
     if find_member(file, "labels") is not None:
         expected += LABEL_COLUMNS
-    columns: dict[str, h5py.Dataset] = {}
-    violations = []
-    for key in [*(column.key for column in expected), NAMES_KEY]:
-        member = find_member(file, key)
-        if isinstance(member, h5py.Dataset):
-            columns[key] = member
-        elif member is not None:
-            violations.append(Violation(None, key, "is a group, expected a data set"))
-    optional = {NAMES_KEY, *(column.key for column in _OPTIONAL)}
-    if any(column.key in columns for column in _OPTIONAL):
-        optional = {NAMES_KEY}
+    found = {
+        key: member
+        for key in [*(column.key for column in expected), NAMES_KEY]
+        if (member := find_member(file, key)) is not None
+    }
+    columns = {key: member for key, member in found.items() if isinstance(member, h5py.Dataset)}
+    violations = [
+        Violation(None, key, "is a group, expected a data set") for key in found.keys() - columns
+    ]
+    optional = {column.key for column in _OPTIONAL}
+    if optional & columns.keys():
+        optional = set()
     violations += [
         Violation(None, column.key, "is missing")
         for column in expected
-        if column.key not in columns and column.key not in optional
+        if column.key not in found and column.key not in optional
     ]
     return columns, violations
 
@@ -153,9 +154,8 @@ def _shape_violations(columns: dict[str, h5py.Dataset]) -> list[Violation]:
         "atoms": _length(columns[NUMBERS.key]),
         "structures": _length(columns[CELLS.key]),
     }
-    for column in (*STRUCTURE_COLUMNS, *LABEL_COLUMNS):
-        if column.key not in columns:
-            continue
+    present = [c for c in (*STRUCTURE_COLUMNS, *LABEL_COLUMNS) if c.key in columns]
+    for column in present:
         dataset = columns[column.key]
         if dataset.dtype.kind not in column.kinds:
             violations.append(
@@ -185,9 +185,8 @@ def _read_splits(columns: dict[str, h5py.Dataset]) -> tuple[IntArray, list[Viola
     structures, atoms = len(columns[CELLS.key]), len(columns[NUMBERS.key])
     found: list[IntArray] = []
     violations: list[Violation] = []
-    for key in (SPLITS.key, FORCES_SPLITS.key):
-        if key not in columns:
-            continue
+    present = [key for key in (SPLITS.key, FORCES_SPLITS.key) if key in columns]
+    for key in present:
         splits = complete_splits(columns[key][()].astype(np.int64), key, structures, atoms)
         if isinstance(splits, Violation):
             violations.append(splits)

@@ -79,7 +79,7 @@ def _complete_cell(cell: FloatArray | None, pbc: NDArray[np.bool_]) -> FloatArra
     A slab often comes with a zero vector, or an arbitrary one, in the direction that does not
     repeat; only its being independent of the others matters.
     """
-    if cell is None or not pbc.any():
+    if cell is None:
         return np.eye(3)
     completed = np.where(pbc[:, None], cell, 0.0)
     missing = np.flatnonzero(~pbc)

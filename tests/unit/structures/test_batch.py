@@ -43,6 +43,14 @@ def test_each_structure_is_the_same_as_alone():
         assert torch.equal(batch.edge_index[:, mine] - first, alone.edge_index)
 
 
+def test_a_vector_points_from_the_destination_to_the_image_of_the_source():
+    """A bond across the end of the cell: without its shift, or with the opposite, it is long."""
+    bond = Structure([1, 1], [[0.1, 0, 0], [5.8, 0, 0]], cell=6 * np.eye(3), pbc=[True] * 3)
+    batch = collate([bond], 1.0)
+    assert batch.edge_index.tolist() == [[1, 0], [0, 1]]
+    np.testing.assert_allclose(batch.vectors(), [[-0.3, 0, 0], [0.3, 0, 0]], atol=1e-12)
+
+
 def test_edges_are_sorted_by_destination_across_structures():
     destination = collate(ALL, CUTOFF).edge_index[1]
     assert (destination.diff() >= 0).all()

@@ -8,7 +8,7 @@ import pytest
 from dataset_samples import assert_same_structures, edit_column, make_structures, replace_column
 
 from mlffd.errors import InputError
-from mlffd.structures import dataset, records
+from mlffd.structures import dataset, hdf5_schema, records
 from mlffd.structures.dataset import Dataset, write_dataset
 from mlffd.structures.hdf5_schema import UNITS
 from mlffd.structures.structure import Structure
@@ -173,6 +173,14 @@ def test_a_data_set_travels_to_other_processes(labelled_file, structures, monkey
         assert_same_structures(list(copy), structures)
 
 
+def test_a_cell_with_zeros_in_it_is_a_cell(tmp_path):
+    box = Structure([6], [[1, 2, 3]], cell=np.diag([2.0, 3.0, 4.0]), pbc=[True] * 3, name="box")
+    slab = Structure([6], [[1, 2, 3]], cell=np.diag([2.0, 3, 0]), pbc=[True, True, False], name="s")
+    write_dataset(tmp_path / "d.h5", [box, slab], metadata={})
+    with Dataset(tmp_path / "d.h5") as written:
+        assert_same_structures(list(written), [box, slab])
+
+
 def test_a_structure_without_a_name_is_called_by_its_index(labelled_file):
     edit_column(labelled_file, "structures/names", 1, b"")
     with Dataset(labelled_file) as dataset:
@@ -219,7 +227,12 @@ def test_splits_may_be_starts_ends_or_both(labelled_file, structures, form):
         (ATOMS, [0, 2, 5, 9, 14, 20, 25], "ambiguous"),
         (ATOMS, [1, 2, 5, 9, 14, 20, 22], "structure 6: .*ends at row 22"),
         (ATOMS, [0.0, 2, 5, 9, 14, 20, 22, 25], "type float64"),
+        (ATOMS, [-1, 2, 5, 9, 14, 20, 22, 25], "structure 0: unsorted or out of range: rows -1:2"),
+        # Without the last entry, or without the first: what they begin with tells which.
+        (ATOMS, [0, 5, 2, 9, 14, 20, 22], "structure 1: unsorted"),
+        (ATOMS, [2, 9, 5, 14, 20, 22, 25], "structure 2: unsorted"),
         (FORCES, [0, 2, 5, 9, 15, 20, 22, 25], "structure 3: disagrees"),
+        (FORCES, [0, 2, 5, 9, 15, 21, 22, 25], "structure 3: disagrees"),
         (FORCES, [0, 3, 2, 9, 14, 20, 22, 25], "structure 1: unsorted"),
     ],
 )
@@ -262,6 +275,27 @@ def test_a_refused_file_is_closed(labelled_file):
         Dataset(labelled_file)
     h5py.File(labelled_file, "r+").close()  # HDF5 refuses that of a file that is open to be read
     assert caught.value.__traceback__
+
+
+def test_splits_that_are_one_number_have_no_length(labelled_file):
+    replace_column(labelled_file, ATOMS, np.int64(3))
+    with pytest.raises(InputError, match=r"splits: has shape \(\), expected \(0,\)"):
+        Dataset(labelled_file)
+
+
+def test_a_group_in_place_of_a_column_is_told_once(labelled_file):
+    replace_column(labelled_file, "labels/energy", None)
+    with h5py.File(labelled_file, "r+") as file:
+        file.create_group("labels/energy")
+        found = hdf5_schema.read_layout(file)
+    reasons = [(violation.key, violation.message) for violation in found.violations]
+    assert reasons == [("labels/energy", "is a group, expected a data set")]
+
+
+def test_atoms_of_no_structure_are_blamed_on_the_first():
+    found = hdf5_schema.complete_splits(np.array([0]), ATOMS, 0, 3)
+    assert found.index == 0
+    assert "ends at row 0, but there are 3 atoms" in found.message
 
 
 def test_another_unit_is_refused_and_a_missing_one_is_not(labelled_file):

@@ -163,7 +163,10 @@ def test_one_atom_sees_its_own_images_and_alone_nobody():
     assert nobody.edge_index.shape == (2, 0)
 
 
-def test_the_cutoff_itself_is_outside():
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_cutoff_itself_is_outside(monkeypatch, plain):
+    """By either search."""
+    monkeypatch.setattr(neighbours, "_is_plain", lambda *_: plain)
     pair = Structure([1, 1], [[0, 0, 0], [2, 0, 0]])
     assert find_neighbours(pair, 2.0).edge_index.shape == (2, 0)
     assert find_neighbours(pair, 2.0 + 1e-12).edge_index.shape == (2, 2)
@@ -189,7 +192,7 @@ def test_an_atom_far_above_a_slab_does_not_take_forever():
     assert find_neighbours(slab, 2.5).edge_index.shape == (2, 8)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200, 1e100])
 def test_positions_that_are_not_finite_are_refused(value):
     with pytest.raises(InputError, match="blown: positions must be finite"):
         find_neighbours(Structure([1, 1], [[0, 0, 0], [0, 0, value]], name="blown"), 2.0)
@@ -199,6 +202,43 @@ def test_an_atom_beyond_counting_in_cells_is_refused_rather_than_misplaced():
     far = Structure([1], [[1e10, 0, 0]], cell=np.eye(3), pbc=[True] * 3)
     with pytest.raises(InputError, match="cells away"):
         find_neighbours(far, 2.0)
+
+
+def test_limits_are_as_the_errors_tell_them():
+    pbc, cell = np.ones(3, dtype=bool), np.eye(3)
+
+    def is_plain(x, cutoff):
+        return neighbours._is_plain("far", np.array([[x, 0.0, 0.0]]), cell, pbc, cutoff)
+
+    assert is_plain(10**6, 2.0)
+    with pytest.raises(InputError, match="more than 1000000 cells away"):
+        is_plain(10**6 + 1, 2.0)
+    assert is_plain(0.0, 49.5)  # 100 images along each vector
+    with pytest.raises(InputError, match="too thin"):
+        is_plain(0.0, 49.6)
+
+
+def test_usual_structures_are_left_to_the_faster_search(monkeypatch):
+    monkeypatch.setattr(neighbours, "_search_tree", lambda *_: pytest.fail("the slow one"))
+    lattice = 2.5 * np.array(list(itertools.product(range(4), repeat=3)), dtype=float)
+    numbers = np.full(len(lattice), 29)
+    assert len(find_neighbours(Structure(numbers, lattice), 2.6).shifts) == 2 * 3 * 3 * 16
+    for pbc in ([True] * 3, [True, True, False]):
+        crystal = Structure(numbers, lattice, cell=10 * np.eye(3), pbc=pbc)
+        across = 64 if pbc[2] else 48
+        assert len(find_neighbours(crystal, 2.6).shifts) == 2 * (64 + 64 + across)
+    # A large molecule is usual, too: 100 Å across, with a long cutoff.
+    chain = np.outer(np.arange(50), [2.0, 0.1, 0.1])
+    assert len(find_neighbours(Structure(np.full(50, 6), chain), 8.0).shifts) == 288
+
+
+def test_images_of_a_cell_much_smaller_than_the_cutoff_are_all_found(monkeypatch):
+    small = Structure([29], [[0.1, 0.2, 0.3]], cell=0.5 * np.eye(3), pbc=[True] * 3)
+    expected = by_explicit_images(small, 2.1)
+    for plain in (True, False):
+        monkeypatch.setattr(neighbours, "_is_plain", lambda *_, plain=plain: plain)
+        assert_same_edges(as_edges(find_neighbours(small, 2.1)), expected, 2.1)
+    assert len(expected) > 250
 
 
 def test_a_cell_with_millions_of_images_is_refused():

@@ -157,6 +157,23 @@ def test_no_read_is_larger_than_a_block(labelled_file, monkeypatch):
     assert max(sizes) <= 8
 
 
+def test_blocks_are_as_large_as_they_may_be(monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_ATOMS", 7)
+    monkeypatch.setattr(records, "BLOCK_STRUCTURES", 2)
+    splits = np.array([0, 2, 5, 7, 16, 17, 18, 19])  # the fourth structure is too large
+    assert list(records.blocks(splits)) == [(0, 2), (2, 3), (3, 4), (4, 6), (6, 7)]
+    assert list(records.blocks(np.array([0]))) == []
+
+
+def test_without_a_column_there_is_no_stress_of_anything(labelled_file):
+    replace_column(labelled_file, "labels/stress", None)
+    replace_column(labelled_file, "labels/stress_mask", None)
+    with h5py.File(labelled_file) as file:
+        stress, mask = records.read_stress(hdf5_schema.read_layout(file), 2, 5)
+    assert stress.shape == (3, 6)
+    assert mask.tolist() == [False] * 3
+
+
 def test_batches_hold_as_many_structures_as_fit(labelled_file, structures):
     with Dataset(labelled_file) as dataset:
         batches = list(dataset.batches(7))

@@ -52,6 +52,34 @@ def test_forces_that_are_all_too_large_are_perhaps_in_another_unit(tmp_path):
     assert "perhaps they are in kcal/mol/Å" in found.message
 
 
+def test_atoms_alone_say_nothing_of_the_unit(tmp_path):
+    """They have no forces in any."""
+    molecules = [replace(s, forces=23.06 * s.forces) for s in make_structures()[:3]]
+    alone = [
+        Structure([2], [[0, 0, k]], energy=0.0, forces=np.zeros((1, 3)), name=f"he-{k}")
+        for k in range(10)
+    ]
+    write_dataset(tmp_path / "kcal.h5", [*molecules, *alone], metadata={})
+    (found,) = validate_dataset(tmp_path / "kcal.h5")
+    assert "perhaps they are in kcal/mol/Å" in found.message
+
+
+def test_the_heaviest_element_is_one(labelled_file):
+    edit_column(labelled_file, "structures/atomic_numbers", 10, 118)
+    assert validate_dataset(labelled_file) == []
+
+
+@pytest.mark.parametrize(("net", "sound"), [(0.2, True), (0.2001, False)])
+def test_forces_may_add_up_to_more_where_there_are_more_atoms(labelled_file, net, sound):
+    """0.1 eV/Å times the root of their number, as independent errors of each do."""
+    forces = np.zeros((4, 3))
+    forces[1, 2] = net
+    edit_column(labelled_file, "labels/forces", slice(5, 9), forces)  # of four atoms
+    assert [(v.index, v.key) for v in validate_dataset(labelled_file)] == (
+        [] if sound else [(2, "labels/forces")]
+    )
+
+
 def test_less_than_half_of_large_forces_may_be_right(tmp_path):
     structures = make_structures()
     structures[:3] = [replace(s, forces=23.06 * s.forces) for s in structures[:3]]

@@ -70,3 +70,158 @@ def test_the_same_probes_in_every_run():
         probes.molecules(probes.ELEMENTS), probes.molecules(probes.ELEMENTS), strict=True
     ):
         assert (one.positions == other.positions).all()
+
+
+def seal(structure: Structure) -> float:
+    """Differs as soon as an atom, an element, a vector of the cell or a direction does."""
+    ranks = np.arange(1, 3 * len(structure) + 1).reshape(-1, 3)
+    atoms = (ranks * structure.positions).sum() + (ranks[:, 0] * structure.numbers).sum()
+    cell = np.zeros((3, 3)) if structure.cell is None else structure.cell
+    periodic = [0.1, 0.2, 0.4] @ structure.pbc
+    return round(float(atoms + (np.arange(1, 10).reshape(3, 3) * cell).sum() + periodic), 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "covered", "seals"),
+    [
+        (
+            probes.molecules,
+            probes.ELEMENTS,
+            [
+                65664.7919,
+                358.0183,
+                126.9664,
+                251.3957,
+                153.427,
+                383.8709,
+                795.0789,
+                297.4899,
+                21.8297,
+                10.4157,
+                96.3603,
+                10.4121,
+                96.7271,
+                14.3465,
+                71.5034,
+                33.4677,
+                38.8654,
+                42.1569,
+                82.503,
+                3.6469,
+            ],
+        ),
+        (probes.molecules, elements("H", "O"), [2677.0252, 10.3696, 38.3312, 3.512]),
+        (
+            probes.molecules,
+            elements("Fe", "Au"),
+            [80226.9823, 5020.1907, 1760.3086, 1255.0612, 420.0398, 206.1213],
+        ),
+        (
+            probes.symmetric,
+            probes.ELEMENTS,
+            [
+                1.2,
+                9.954,
+                66.984,
+                79.314,
+                91.644,
+                104.238,
+                172.938,
+                185.07,
+                197.268,
+                90.464,
+                28.6759,
+                594.88,
+                298.1862,
+                565.6159,
+                142.6333,
+            ],
+        ),
+        (probes.symmetric, elements("H", "O"), [1.2, 9.954, 91.644]),
+        (probes.symmetric, elements("Fe", "Au"), [26.2, 303.288, 939.024]),
+        (
+            probes.crystals,
+            probes.ELEMENTS,
+            [
+                100.6799,
+                106.4381,
+                92.617,
+                170.5708,
+                179.4492,
+                167.5585,
+                90.5587,
+                97.1435,
+                84.7733,
+                78.0536,
+                84.612,
+                71.2196,
+            ],
+        ),
+        (
+            probes.crystals,
+            elements("H", "O"),
+            [
+                214.4748,
+                220.2331,
+                206.412,
+                84.7592,
+                93.6376,
+                81.7469,
+                114.7296,
+                121.3144,
+                108.9442,
+                78.0536,
+                84.612,
+                71.2196,
+            ],
+        ),
+        (
+            probes.crystals,
+            elements("Fe", "Au"),
+            [
+                1334.3181,
+                1340.0763,
+                1326.2553,
+                495.8497,
+                504.7281,
+                492.8374,
+                282.5286,
+                289.1134,
+                276.7432,
+                103.0536,
+                109.612,
+                96.2196,
+            ],
+        ),
+    ],
+)
+def test_probes_are_those_that_limits_were_measured_with(make, covered, seals):
+    """Another probe is no bug, but limits, goldens and detection limits then mean something else.
+
+    Measure them anew (`mlffd faults --clean 200`, `mlffd golden accept`) before this is changed.
+    """
+    assert [seal(structure) for structure in make(covered)] == pytest.approx(seals, abs=2e-3)
+
+
+def test_a_pair_lies_along_no_axis_at_its_distance():
+    pair = probes.pair(1, 8, 3.0)
+    assert pair.numbers.tolist() == [1, 8]
+    np.testing.assert_allclose(pair.positions, [[0, 0, 0], [1.08, 1.44, 2.4]])
+    assert closest(pair) == pytest.approx(3.0)
+
+
+def test_two_molecules_are_one_structure_with_both_names_or_its_own():
+    one, other = probes.atom(1), probes.moved(probes.atom(8), np.array([2.0, 0, 0]))
+    together = probes.joined(one, other)
+    assert (together.name, together.numbers.tolist()) == ("H + O", [1, 8])
+    assert probes.joined(one, other, name="hydroxyl").name == "hydroxyl"
+
+
+def test_rattling_moves_every_atom_a_little_and_the_same_way_each_time():
+    water = probes.equilibrium("H2O")
+    moves = probes.rattled(water, seed=3).positions - water.positions
+    np.testing.assert_array_equal(moves, probes.rattled(water, seed=3).positions - water.positions)
+    assert 0 < np.abs(moves).min() < np.abs(moves).max() < 0.2
+    many = [probes.rattled(water, seed).positions - water.positions for seed in range(300)]
+    assert np.std(many) == pytest.approx(0.05, rel=0.05)
+    assert np.mean(many) == pytest.approx(0.0, abs=0.005)

@@ -42,6 +42,7 @@ def test_a_wrong_shape_is_refused_by_name(key, value):
         np.diag([5.0, 5.0, 0.0]),
         [[5, 0, 0], [0, 5, 0], [5, 5, 0]],  # flat, though no vector is zero
         np.full((3, 3), np.nan),
+        [[5, 0, 0], [0, np.inf, 0], [0, 0, 5]],
     ],
 )
 def test_a_periodic_structure_needs_a_cell_with_volume(cell):
@@ -52,6 +53,11 @@ def test_a_periodic_structure_needs_a_cell_with_volume(cell):
 def test_a_slab_needs_no_vector_where_it_does_not_repeat():
     slab = Structure(**WATER, cell=np.diag([5.0, 5.0, 0.0]), pbc=[True, True, False])
     assert slab.is_periodic
+
+
+def test_a_structure_without_labels_has_no_calculator_in_ase():
+    """It would answer for energies that nobody knows."""
+    assert Structure(**WATER).to_atoms().calc is None
 
 
 def test_new_positions_drop_the_labels_of_the_old_ones():

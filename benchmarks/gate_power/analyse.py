@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -29,7 +30,7 @@ from mlffd.files import write_atomically, write_text_atomically
 from mlffd.optional import import_optional
 from mlffd.performance.paired_gate import Finding
 from mlffd.report.markdown import table
-from mlffd.verdicts import Verdict
+from mlffd.verdicts import Verdict, overall
 
 GATE = "`mlffd perf ab`"
 _BOOTSTRAPS = 2000
@@ -134,11 +135,34 @@ def figure(rates: Mapping[str, Sequence[Rate]], path: Path) -> None:
     )
 
 
+def runs_table(judged: Sequence[Finding], unchanged: Sequence[Mapping[str, Any]]) -> str:
+    """What whole runs say in which nothing is slower: the worst of their workloads.
+
+    Args:
+        judged: of the jobs at 0%, job by job.
+        unchanged: what `nothing_slower.py` wrote.
+    """
+    size = len(WORKLOADS)
+    starts = range(0, len(judged), size)
+    replayed = [overall(f.verdict for f in judged[start : start + size]) for start in starts]
+    complete = [overall(Verdict(f["verdict"]) for f in r["findings"].values()) for r in unchanged]
+    rows = []
+    for name, verdicts in (("replayed", replayed), ("complete", complete)):
+        counts = [str(verdicts.count(verdict)) for verdict in Verdict]
+        rows.append([name, str(len(verdicts)), *counts])
+    return table(["runs", "number", *(str(verdict) for verdict in Verdict)], rows)
+
+
 def page(
-    rates: Mapping[str, Sequence[Rate]], judged: Sequence[Sequence[Finding]], jobs: Sequence[Job]
+    rates: Mapping[str, Sequence[Rate]],
+    judged: Sequence[Sequence[Finding]],
+    jobs: Sequence[Job],
+    unchanged: Sequence[Mapping[str, Any]],
 ) -> str:
     """The page of the documentation."""
     loads = [launch["load"] for job in jobs for launch in job]
+    busy = [run["load"] for run in unchanged]
+    later = [finding["verdict"] for run in unchanged for finding in run["findings"].values()]
     headings = ["rule", *(f"{slowdown:.0%}" for slowdown in SLOWDOWNS)]
     rows = [[name, *(rate.text for rate in found)] for name, found in rates.items()]
     kinds = [
@@ -157,9 +181,11 @@ slowdowns that are really computed: small tensor operations before each call, as
 many percent of it in that process.
 
 {len(jobs)} jobs, each of up to {LAUNCHES} launches of {len(WORKLOADS)} workloads, as many as the
-gate asks for: {len(judged[0])} trials of each size. No two trials of one size share a launch. The
-machine was busy with other things: its load was {min(loads):.0f} to {max(loads):.0f},
-{np.median(loads):.0f} at the median, on two cores.
+gate asks for. A trial is a workload of a job: {len(judged[0])} of each size. No two jobs share a
+launch; the {len(WORKLOADS)} workloads of a job are measured by the same processes, one after the
+other. In three jobs two collectors ran at once: numbers of launches repeat there, but each line is
+one of its own. The machine was busy with other things: its load was {min(loads):.0f} to
+{max(loads):.0f}, {np.median(loads):.0f} at the median, on two cores.
 
 Percent of trials that fail, with 95% intervals; what is slower by 0% must not, the others should:
 
@@ -180,18 +206,28 @@ What the gate says, in trials:
 Inconclusive and invalid are exit code 3, not green. Of a workload that is not slower, the median
 run says that it could have seen a slowdown of {np.median(visible):.0%}.
 
+A pull request sees a run, which is as bad as the worst of its {len(WORKLOADS)} workloads. Runs in
+which nothing is slower, those of the jobs, and complete ones that were made for this question only,
+under a load of {min(busy):.0f} to {max(busy):.0f}:
+
+{runs_table(judged[0], unchanged)}
+
+In the complete ones, of {len(later)} workloads that no trial above has a part in,
+{Rate(later.count("fail"), len(later)).text} failed.
+
 Counters see all of it: each of these slowdowns adds operators, and `counters` compares their
 number exactly, see [checks](../reference/checks.md).
 
 Since these launches, processes that are measured keep the memory that they free: calls with large
 molecules, whose times scattered by 10% from process to process, now scatter by 1.5%. The workloads
-above are small and gain little.
+above are small and gain little. The complete runs were made after that.
 
 Made by:
 
 ```
 cd benchmarks/gate_power
 OMP_NUM_THREADS=1 python collect.py --jobs {len(jobs)} -o data
+OMP_NUM_THREADS=1 python nothing_slower.py --runs {len(unchanged)} -o data/unchanged.jsonl
 python analyse.py data -o ../../docs/explanation/gate-power.md
 ```
 """
@@ -214,7 +250,10 @@ def main() -> None:
     }
     rates |= {name: [rate_of(rule, jobs, i) for i in levels] for name, rule in RULES.items()}
     figure(rates, asked.output.with_suffix(".svg"))
-    write_text_atomically(asked.output, page(rates, judged, jobs))
+    unchanged = launches_of(asked.data / "unchanged.jsonl")
+    if not unchanged:
+        raise InputError(f"{asked.data}: no unchanged.jsonl, expected what nothing_slower.py wrote")
+    write_text_atomically(asked.output, page(rates, judged, jobs, unchanged))
     sys.stdout.write(json.dumps({name: [r.text for r in found] for name, found in rates.items()}))
 
 

@@ -2,8 +2,9 @@
 
 Every launch is as `mlffd perf ab` makes it: new processes of one commit, as base, head and base
 again, measured in turns. The head is measured with each planted slowdown in the same round, so
-that one launch serves a trial of each; trials of the same size share no launch. For the other
-tools' rules, each launch begins with samples as those take them: one program after the other.
+that one launch serves a trial of each; jobs share no launch. Unlike the gate, the base runs right
+before each of the others: every slowdown is held against the same neighbour. For the other tools'
+rules, each launch begins with samples as those take them: one program after the other.
 
 One line of JSON a launch is appended as it ends; run again, it goes on where it stopped. Several
 may run at a time, with different --lane. It takes hours:

@@ -137,6 +137,26 @@ def test_without_the_gpu_that_was_asked_for_nothing_is_green(
     assert "cuda" in result.err
 
 
+def test_exported_files_of_both_are_compared(repository: Repository, mlffd: Run) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    workload = "ultra_tiny/torchscript/fp32/cpu/batch1"
+    repository.settings(workload)
+    repository.commit("as TorchScript")
+    folder = repository.folder.parent / "exports"
+    folder.mkdir()
+    exported = mlffd("export", "ultra_tiny", "--format", "torchscript", "-o", folder)
+    assert exported.code == 0, exported
+    both = ("--base-exports", "../exports", "--head-exports", "../exports")
+
+    result = mlffd("perf", "ab", "--base", "HEAD~1", "--no-accuracy", *both)
+
+    assert result.code == 0, result
+    assert workload in result.out
+    without = mlffd("perf", "ab", "--base", "HEAD~1", "--no-accuracy")
+    assert without.code == 3
+    assert "is not in a folder of exports" in without.out
+
+
 def test_a_head_that_no_longer_runs_is_invalid_not_slow(repository: Repository, mlffd: Run) -> None:
     (repository.folder / "ultra_tiny.pt").write_bytes(b"no checkpoint")
     repository.commit("broken")
@@ -153,6 +173,7 @@ def test_a_head_that_no_longer_runs_is_invalid_not_slow(repository: Repository, 
         (["--base", "nowhere"], ["'nowhere' is no commit"]),
         (["--base=--help"], ["'--help' is no commit"]),
         (["--base", "HEAD", "--only", "fast"], ["'fast' is no tier or workload", "all"]),
+        (["--base", "HEAD", "--head-exports", "nowhere"], ["--head-exports: nowhere: no folder"]),
     ],
 )
 def test_bad_input_is_refused(

@@ -124,7 +124,7 @@ def _dropped(base: Built, settings: Settings) -> dict[str, str]:
     return {
         name: f"the base has it in its tier {title!r}, the head in none"
         for title, tier in tiers.items()
-        for name in tier["workloads"]
+        for name in tier.get("workloads", ())
         if name not in kept
     }
 

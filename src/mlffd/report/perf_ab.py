@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mlffd.errors import InputError
 from mlffd.files import require_writable, write_text_atomically
 from mlffd.report.commands import Json
 from mlffd.report.console import output
@@ -65,6 +66,10 @@ def ab(
     for path, key in ((json, "--json"), (markdown, "--markdown")):
         if path is not None:
             require_writable(path, key)
+    exports = (
+        _folder(base_exports, "--base-exports"),
+        _folder(head_exports, "--head-exports"),
+    )
     names = [resolve(repository, revision) for revision in (base, head)]
     progress = Console(stderr=True).status("building")
     with progress:
@@ -82,7 +87,7 @@ def ab(
             new,
             settings,
             only=only or [],
-            exports=(base_exports, head_exports),
+            exports=exports,
             accuracy=accuracy,
             on_launch=show,
         )
@@ -92,6 +97,13 @@ def ab(
     if markdown is not None:
         write_text_atomically(markdown, markdown_of(found))
     raise typer.Exit(found.exit_code)
+
+
+def _folder(path: Path | None, key: str) -> Path | None:
+    """Where it is for programs that run elsewhere."""
+    if path is not None and not path.is_dir():
+        raise InputError(f"{key}: {path}: no folder, expected one with exported files")
+    return path and path.resolve()
 
 
 def print_comparison(found: "Comparison", console: Console) -> None:

@@ -29,10 +29,14 @@ from mlffd.files import write_text_atomically
 
 SOURCES = Path("src/mlffd")
 
-#: Of pytest: nothing but the tests, whatever else is installed. The first failure ends it.
-_ARGUMENTS = ("-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--assert=plain")
+#: Of pytest: nothing but the tests, whatever else is installed. The first failure ends it; what
+#: waits for ever is ended here.
+_ARGUMENTS = (
+    *("-x", "-q", "-o", "addopts=", "-o", "faulthandler_timeout=0"),
+    *("-p", "no:cacheprovider", "--assert=plain"),
+)
 #: So many seconds by the clock may pass for each that is allowed of a processor.
-_IDLE = 20
+_IDLE = 6
 #: Bytes more than the process has already.
 _MEMORY = 4 << 30
 

@@ -210,10 +210,8 @@ def _resolve_config(
             )
         notes.append("config states no revision: taken as revision 1, the legacy function")
         stated["revision"] = 1
-    for key, value in inferred.items():
-        # Later revisions may share names and shapes, so only the strict comparison can tell.
-        if key == "revision":
-            continue
+    # Later revisions may share names and shapes, so only the strict comparison can tell of them.
+    for key, value in ((k, v) for k, v in inferred.items() if k != "revision"):
         if key not in stated:
             notes.append(f"config states no {key}: {value} inferred from the weights")
             stated[key] = value

@@ -77,7 +77,7 @@ def read_safetensors_file(path: str | os.PathLike[str], *, size_cap: int = SIZE_
 def _header(content: bytes, path: Path) -> dict[str, Any]:
     """The header, read a second time by the library: it does not mind names that come twice."""
     length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or content[8:9] != b"{" or length > len(content) - 8:
+    if content[8:9] != b"{" or length > len(content) - 8:
         raise InputError(f"{path}: expected a safetensors file, found another or a part of one")
     if length > LARGEST_HEADER:
         raise InputError(f"{path}: a header of {length} bytes, expected at most {LARGEST_HEADER}")

@@ -72,6 +72,7 @@ def test_mixed_prefixes_are_refused(state):
 
 def test_names_that_collide_after_stripping_are_refused(state):
     both = {**state, "model.embedding.weight": torch.ones(1)}
+    both["model.energy_head.0.bias"] = torch.ones(1)  # the first one is named
     with pytest.raises(InputError, match=r"would both be 'embedding\.weight'"):
         find_state_dict(both, "f.pt")
 
@@ -149,6 +150,21 @@ def test_the_same_weights_twice_are_not_ambiguous(state):
     found = find_state_dict({"ema": copy, "model_state_dict": state}, "f.pt")
     assert_same(found, state)
     assert "'ema', 'model_state_dict' hold the same weights" in found.notes
+    assert found.layout == "model_state_dict"
+
+
+def test_weights_with_something_else_among_them_are_a_rival_under_a_known_key_only(state):
+    """A writer that put the epoch among the weights of `model` may have meant those."""
+    odd = {**state, "epoch": 3}
+    with pytest.raises(InputError, match="cannot tell which are the weights: found"):
+        find_state_dict({"model_state_dict": state, "model": odd}, "f.pt")
+    found = find_state_dict({"model_state_dict": state, "statistics": odd}, "f.pt")
+    assert_same(found, state)
+
+
+def test_ten_thousand_weights_are_not_too_many():
+    many = {str(i): torch.ones(()) for i in range(MOST_TENSORS)}
+    assert len(find_state_dict(many, "f.pt").weights) == 10_000
 
 
 def test_weights_beside_a_state_dict_are_ambiguous(state):

@@ -8,7 +8,7 @@ from mlffd.checkpoints.plain import LONGEST_TEXT, is_plain_scalar, require_plain
 from mlffd.errors import InputError
 
 
-@pytest.mark.parametrize("value", [None, True, 0, -(2**62), 1.5, "text", ""])
+@pytest.mark.parametrize("value", [None, True, 0, -(2**62), 1.5, "text", "", "x" * 100_000])
 def test_plain_scalars(value):
     assert is_plain_scalar(value)
 
@@ -33,10 +33,21 @@ def test_list_that_holds_itself_twice_is_refused_at_once():
         require_plain(value, "f")
 
 
-def test_a_long_list_is_refused():
+def test_more_than_ten_thousand_values_are_refused_lists_themselves_included():
     require_plain([0] * 9_999, "f")
-    with pytest.raises(InputError, match="too large"):
-        require_plain([[0] * 5_000, [0] * 5_000], "f")
+    for value in ([0] * 10_000, [[0] * 5_000, [0] * 5_000]):
+        with pytest.raises(InputError, match="10000 values nested at most 20 deep"):
+            require_plain(value, "f")
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_more_than_twenty_levels_are_refused(wrap):
+    value = 0
+    for _ in range(20):
+        value = wrap(value)
+    require_plain(value, "f")
+    with pytest.raises(InputError, match="nested at most 20 deep"):
+        require_plain(wrap(value), "f")
 
 
 def test_names_are_shown_on_one_short_line():
@@ -44,6 +55,8 @@ def test_names_are_shown_on_one_short_line():
     assert shown("\x1b[31m\n").isprintable()
     assert len(shown("x" * 1000)) < 100
     assert shown(3) == "<int>"
+    assert shown("x" * 80) == repr("x" * 80)
+    assert shown("x" * 81) == repr("x" * 77) + "..."
 
 
 def test_long_lists_of_names_are_cut():

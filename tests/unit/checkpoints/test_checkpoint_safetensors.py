@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mlffd.checkpoints import (
     fingerprint,
     load_checkpoint,
     read_checkpoint,
+    safetensors_reading,
     save_checkpoint,
     save_safetensors,
 )
@@ -164,6 +166,10 @@ def claim_more_elements(document, tensors):
     document["elements"] = [1, 400]
 
 
+def no_version(document, tensors):
+    document["format_version"] = 0
+
+
 def newer(document, tensors):
     document["format_version"] = 2
 
@@ -191,6 +197,7 @@ def extra_weight(document, tensors):
         (claim_fp32, "int8, expected dense float32|not expected"),
         (claim_nonsense, "precision is <list>, expected one of fp32, fp16, bf16, int8-weights"),
         (claim_more_elements, "expected distinct atomic numbers"),
+        (no_version, "format_version: expected an integer from 1 on"),
         (newer, "the file is newer"),
         (wrong_cutoff, "config: cutoff is 6.0, the weights say"),
         (lose_config, "missing key 'config'"),
@@ -211,7 +218,7 @@ def test_a_changed_file_is_refused(source, path, change, message):
     [
         ("{", "metadata: mlffd: not valid JSON"),
         ("[1]", "metadata: mlffd: expected a JSON object"),
-        ('{"precision": "fp32", "precision": "fp16"}', "'precision' comes twice"),
+        ('{"format": "x", "precision": "fp32", "precision": "fp16"}', "'precision' comes twice"),
         ('{"precision": "fp32", "training": {"a": NaN}}', "NaN is no number of JSON"),
         ('{"precision": "fp32", "a": ' + "[" * 100_000 + "}", "not valid JSON"),
     ],
@@ -237,6 +244,7 @@ def entry(start: int, end: int) -> str:
         ('{"__metadata__": 3}', "__metadata__: expected texts by name"),
         ('{"__metadata__": {"mlffd": 3}}', "not a sound safetensors file"),
         ("{" + " " * LARGEST_HEADER + "}", "a header of 4194306 bytes, expected at most 4194304"),
+        ("{" + " " * (LARGEST_HEADER - 2) + "}", "not a sound safetensors file"),  # not too long
         ('{"a"', "header: not valid JSON"),
     ],
 )
@@ -247,12 +255,42 @@ def test_headers_that_are_not_sound_are_refused(path, header, message):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04", bytes(8), struct.pack("<Q", 2**62) + b"{}"]
+    "content",
+    [
+        *(b"", b"PK\x03\x04", bytes(8)),
+        *(struct.pack("<Q", length) + b"{}" for length in (2**62, 3, 10)),
+    ],
 )
 def test_what_is_no_safetensors_file_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="expected a safetensors file"):
         read_checkpoint(path)
+
+
+def test_metadata_are_texts():
+    """The library refuses others; its next version may not."""
+    with pytest.raises(InputError, match="f: expected a text"):
+        safetensors_reading._parsed(3, "f")
+
+
+def test_a_file_may_be_as_large_as_is_said_and_no_larger(source, path):
+    save_safetensors(path, source)
+    size = path.stat().st_size
+    safetensors_reading.read_safetensors_file(path, size_cap=size)
+    with pytest.raises(InputError, match=f"{size} bytes, expected at most {size - 1}"):
+        safetensors_reading.read_safetensors_file(path, size_cap=size - 1)
+
+
+def test_what_is_known_of_the_training_is_plain_and_its_order_is_no_content(source, path):
+    save_safetensors(path, source)
+    before = path.read_bytes()
+    turned = dict(reversed(source.training.items()))
+    assert list(turned) != list(source.training)
+    save_safetensors(path, replace(source, training=turned))
+    assert path.read_bytes() == before
+    with pytest.raises(InputError, match=r"training\['blob'\]: is a bytes"):
+        save_safetensors(path, replace(source, training={"blob": b"x"}))
+    assert path.read_bytes() == before
 
 
 def test_under_another_name_it_is_named(source, path):

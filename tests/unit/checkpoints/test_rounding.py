@@ -28,6 +28,7 @@ def test_a_row_of_zeros_and_one_of_the_smallest_numbers_stay_finite(matrix):
     matrix[1], matrix[2] = 0.0, 1e-45
     stored, scales = packed(matrix, INT8)
     assert torch.equal(unpacked(stored, scales)[1], torch.zeros(40))
+    assert scales[1] == 1.0  # what zero is divided by
     assert torch.isfinite(unpacked(stored, scales)).all()
     assert (unpacked(stored, scales)[2] - matrix[2]).abs().max() <= 1e-44
 

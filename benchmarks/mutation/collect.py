@@ -151,7 +151,11 @@ def decide_all(
     """Decide mutants of one package, in a process that has imported everything else."""
     preload(baseline.modules, without=package)
     for job in track(jobs, package):
-        record = {**decide(job), "all_tests": tests}
+        try:
+            record = {**decide(job), "all_tests": tests}
+        except RuntimeError as error:  # the next run tries it again; analyse.py misses it
+            sys.stderr.write(f"not decided: {job.mutant.key}: {error}\n")
+            continue
         if (killer := record["killer"]) is not None:
             record["killer_file"] = digest(Path(killer["file"]).read_bytes())
         with output.open("a", encoding="utf-8") as stream:

@@ -205,7 +205,10 @@ def run_tests(tests: Sequence[str], *, mutant: Mutant) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     sys.meta_path.insert(0, _Planter(mutant))
     recorder = _Recorder()
-    code = pytest.main([*_ARGUMENTS, *tests], plugins=[recorder])
+    try:
+        code = pytest.main([*_ARGUMENTS, *tests], plugins=[recorder])
+    except Exception:  # a StopIteration that nobody catches ends pytest's own generators
+        code = pytest.ExitCode.INTERNAL_ERROR
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         # What ends pytest itself is noticed, too; that it finds no test is a fault of this program.
         assert code is not pytest.ExitCode.NO_TESTS_COLLECTED, tests

@@ -86,6 +86,18 @@ def test_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
         read_torch_file(tmp_path / "pipe.pt")
 
 
+def test_a_file_that_cannot_be_opened_is_an_input_error(tmp_path, monkeypatch):
+    """Whoever runs the tests may be allowed to read everything."""
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "secret.pt").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"secret\.pt: cannot be read: Permission denied"):
+        read_torch_file(tmp_path / "secret.pt")
+
+
 def test_name_with_a_nul_character():
     with pytest.raises(InputError, match="cannot be read"):
         read_torch_file("a\0b.pt")
@@ -126,7 +138,20 @@ def empty_zip_file():
         ),
         pytest.param(b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file", id="hdf5"),
         pytest.param(struct.pack("<Q", 2) + b"{}", "a safetensors file", id="safetensors"),
+        pytest.param(struct.pack("<Q", 3) + b"{}", "unknown bytes", id="part-of-safetensors"),
+        pytest.param(struct.pack("<Q", 2**56) + b"{}", "unknown bytes", id="large-safetensors"),
+        pytest.param(struct.pack("<Q", 2) + b"[]", "unknown bytes", id="no-safetensors"),
+        # Version of the format, then who made it, a description of it, its domain, or the graph.
         pytest.param(b"\x08\x07\x12\x07pytorch", "an ONNX model", id="onnx"),
+        pytest.param(b"\x08\x1f\x1a\x07", "an ONNX model", id="onnx-version"),
+        pytest.param(b"\x08\x07\x22\x07", "an ONNX model", id="onnx-domain"),
+        pytest.param(b"\x08\x07\x3a", "an ONNX model", id="onnx-graph"),
+        pytest.param(b"\x08\x20\x12\x07", "unknown bytes", id="onnx-of-no-version"),
+        pytest.param(b"\x08\x07\x13\x07", "unknown bytes", id="onnx-of-another-field"),
+        pytest.param(b"\x08\x07", "unknown bytes", id="onnx-without-a-field"),
+        pytest.param(b"\x09\x07\x12\x07", "unknown bytes", id="no-onnx"),
+        pytest.param(b"\x80\x05", "a bare pickle", id="pickle-of-the-latest-protocol"),
+        pytest.param(b"\x80\x06.", "unknown bytes", id="pickle-of-no-protocol"),
         pytest.param(legacy_torch_file(), r"before 1\.6 \(legacy pickle", id="legacy-torch"),
         pytest.param(pickle.dumps({"w": 1}), "a bare pickle", id="pickle"),
         pytest.param(tar_file(), "a tar archive", id="legacy-tar"),
@@ -271,8 +296,73 @@ def test_message_is_one_line_without_control_characters(tmp_path):
 
 
 def test_file_above_the_size_cap(save):
-    with pytest.raises(InputError, match="expected at most 1000"):
-        read_torch_file(save({"w": torch.ones(1000)}), size_cap=1000)
+    path = save({"w": torch.ones(1000)})
+    size = path.stat().st_size
+    assert len(read_torch_file(path, size_cap=size)["w"]) == 1000
+    with pytest.raises(InputError, match=f"pt: {size} bytes, expected at most {size - 1}"):
+        read_torch_file(path, size_cap=size - 1)
+
+
+def entries_of(count=1, **sizes):
+    """Zip entries as they are listed, one of them the pickle."""
+    names = ["archive/data.pkl", *(f"archive/data/{i}" for i in range(count - 1))]
+    entries = [zipfile.ZipInfo(name) for name in names]
+    for key, value in sizes.items():
+        setattr(entries[0], key, value)
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("entries", "size", "message"),
+    [
+        (entries_of(100_000), 1000, None),
+        (entries_of(100_001), 1000, "100001 zip entries, expected at most 100000"),
+        (entries_of(file_size=1000), 1000, None),
+        (entries_of(file_size=1001), 1000, "expands to 1001 bytes, expected at most 1000"),
+        (entries_of(file_size=500), 5, None),
+        (entries_of(file_size=501), 5, "expands 100 times, expected at most 100 times"),
+        (entries_of(compress_size=7), 7, None),
+        (entries_of(compress_size=8), 7, "its zip entries overlap"),
+    ],
+)
+def test_limits_of_archives_are_as_the_errors_tell_them(entries, size, message):
+    if message is None:
+        safety._check_entries(Path("f.pt"), entries, size, 1000)
+    else:
+        with pytest.raises(InputError, match=message):
+            safety._check_entries(Path("f.pt"), entries, size, 1000)
+
+
+def test_a_pickle_of_64_mib_is_the_largest():
+    size = 64 << 20
+    safety._check_entries(Path("f.pt"), entries_of(file_size=size), size, 2 * size)
+    with pytest.raises(InputError, match="a pickle of 67108865 bytes, expected at most 67108864"):
+        safety._check_entries(Path("f.pt"), entries_of(file_size=size + 1), size, 2 * size)
+
+
+def test_two_gib_are_the_most_without_being_told():
+    assert safety.SIZE_CAP == 2 << 30
+
+
+@pytest.mark.parametrize(("flags", "refused"), [(1, True), (3, True), (2, False), (0, False)])
+def test_encrypted_entries_are_refused(flags, refused):
+    """The lowest bit says so; others are about how well it was compressed."""
+    entries = entries_of(2)
+    entries[1].flag_bits = flags
+    if refused:
+        with pytest.raises(InputError, match="'archive/data/0' is encrypted"):
+            safety._check_entries(Path("f.pt"), entries, 1000, 1000)
+    else:
+        safety._check_entries(Path("f.pt"), entries, 1000, 1000)
+
+
+def test_the_root_is_the_folder_of_the_first_entry(tmp_path):
+    path = tmp_path / "two.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other/cat.txt", "meow")
+        archive.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
+    with pytest.raises(InputError, match=r"it has no 'other/data\.pkl'"):
+        read_torch_file(path)
 
 
 def test_archive_that_expands_above_the_size_cap(tmp_path, save):
@@ -368,6 +458,13 @@ def test_deeply_nested_containers_do_not_exhaust_the_stack(tmp_path):
         tmp_path / "deep.pt", b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
     )
     assert isinstance(read_torch_file(path), list)
+
+
+def test_what_is_there_twice_hides_nothing_behind_it(save):
+    shared = [1.0]
+    hidden = torch.zeros(2).expand(10**12 // 2, 2)
+    with pytest.raises(InputError, match="but the file holds 8"):
+        read_torch_file(save([{"w": hidden}, shared, shared]))
 
 
 def test_container_that_contains_itself(save):

@@ -92,6 +92,10 @@ class _State:
         """Whether nothing in the interval would be a failure."""
         return self.head.interval[1] < 1 + self.rules.slowdown
 
+    def is_settled(self) -> bool:
+        """Whether more launches would not change that it is no slower."""
+        return self.is_clear() and self.is_visible()
+
     def has_drifted(self) -> bool:
         """Whether identical code differs by as much as would fail."""
         estimate = self.again
@@ -146,7 +150,7 @@ def gate(launcher: Launcher, settings: PerformanceSettings) -> list[Finding]:
                 continue
             if state.is_slow() and certain:
                 suspects.append(state)
-            elif len(state.launches) < settings.most_launches and not state.is_clear():
+            elif len(state.launches) < settings.most_launches and not state.is_settled():
                 doubtful.append(state)
             elif not state.is_slow() and state.is_visible():
                 state.conclude(Verdict.PASS, "no slowdown that matters")

@@ -80,6 +80,22 @@ def test_doubt_is_launched_again_and_what_is_clear_is_not() -> None:
     assert machine.launched["a"] > machine.launched["b"] >= 4
 
 
+def test_what_is_surely_no_slower_is_launched_again_until_a_slowdown_would_have_been_seen() -> None:
+    class Calming(Machine):
+        def launch(self, name: str) -> list[Round]:
+            self.noise = 0.15 if self.launched[name] < 4 else 0.01
+            return super().launch(name)
+
+    passed = []
+    for seed in range(20):
+        machine = Calming(seed, dict.fromkeys(WORKLOADS, -0.3))
+        for finding in gate(machine, settings()):
+            passed.append(finding.verdict is Verdict.PASS)
+            # Nobody gives up before the last launch.
+            assert passed[-1] or machine.launched[finding.workload] == 12
+    assert np.mean(passed) > 0.2
+
+
 def test_what_two_tiers_judge_is_measured_once() -> None:
     class Strict(Machine):
         def __call__(self, workloads: Sequence[str], count: int) -> dict[str, list[Launch]]:

@@ -162,6 +162,12 @@ def test_weights_with_something_else_among_them_are_a_rival_under_a_known_key_on
     assert_same(found, state)
 
 
+def test_rivals_without_a_fingerprint_cannot_be_told_from_each_other(state):
+    halves = {key: value.bfloat16() for key, value in state.items()}
+    with pytest.raises(InputError, match="cannot tell which are the weights"):
+        find_state_dict({"model": halves, "ema": dict(halves)}, "f.pt")
+
+
 def test_ten_thousand_weights_are_not_too_many():
     many = {str(i): torch.ones(()) for i in range(MOST_TENSORS)}
     assert len(find_state_dict(many, "f.pt").weights) == 10_000

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mlffd.checkpoints.plain import LONGEST_TEXT, is_plain_scalar, require_plain, shown, shown_list
+from mlffd.checkpoints.plain import is_plain_scalar, require_plain, shown, shown_list
 from mlffd.errors import InputError
 
 
@@ -13,7 +13,7 @@ def test_plain_scalars(value):
     assert is_plain_scalar(value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, 2**63, "x" * (LONGEST_TEXT + 1), b"x", 1j])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**63, "x" * 100_001, b"x", 1j])
 def test_what_is_no_plain_scalar(value):
     assert not is_plain_scalar(value)
 
@@ -35,8 +35,13 @@ def test_list_that_holds_itself_twice_is_refused_at_once():
 
 def test_more_than_ten_thousand_values_are_refused_lists_themselves_included():
     require_plain([0] * 9_999, "f")
-    for value in ([0] * 10_000, [[0] * 5_000, [0] * 5_000]):
+    ten_thousand = {str(key): 0 for key in range(10_000)}
+    for value in ([0] * 10_000, ten_thousand, [[0] * 5_000, [0] * 5_000]):
         with pytest.raises(InputError, match="10000 values nested at most 20 deep"):
+            require_plain(value, "f")
+    # Of more at once, no copy is made.
+    for value in ([0] * 10_001, {**ten_thousand, "one more": 0}):
+        with pytest.raises(InputError, match=r"f: too large, expected at most 10000 values$"):
             require_plain(value, "f")
 
 
@@ -61,4 +66,5 @@ def test_names_are_shown_on_one_short_line():
 
 def test_long_lists_of_names_are_cut():
     assert shown_list(["a", "b"]) == "'a', 'b'"
+    assert shown_list(list("abcdef")) == "'a', 'b', 'c', 'd', 'e', 'f'"
     assert shown_list([str(i) for i in range(10)]) == "'0', '1', '2', '3', '4', '5' and 4 more"

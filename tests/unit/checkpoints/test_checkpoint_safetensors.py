@@ -267,6 +267,11 @@ def test_what_is_no_safetensors_file_is_refused(path, content):
         read_checkpoint(path)
 
 
+def test_a_file_without_a_tensor_is_a_file(path):
+    write_raw(path, "{}")
+    assert safetensors_reading.read_safetensors_file(path) == {}
+
+
 def test_metadata_are_texts():
     """The library refuses others; its next version may not."""
     with pytest.raises(InputError, match="f: expected a text"):

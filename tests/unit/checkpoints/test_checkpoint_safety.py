@@ -383,8 +383,10 @@ def test_zip_bomb(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
         archive.writestr("archive/data/0", bytes(20_000_000))
-    with pytest.raises(InputError, match="zip bomb"):
+    with pytest.raises(InputError) as caught:
         read_torch_file(path)
+    assert str(caught.value).startswith(f"{path}: expands ")  # and is not called damaged
+    assert "zip bomb" in str(caught.value)
 
 
 def test_zip_bomb_of_overlapping_entries(tmp_path):
@@ -465,6 +467,22 @@ def test_what_is_there_twice_hides_nothing_behind_it(save):
     hidden = torch.zeros(2).expand(10**12 // 2, 2)
     with pytest.raises(InputError, match="but the file holds 8"):
         read_torch_file(save([{"w": hidden}, shared, shared]))
+
+
+class Odd(torch.Tensor):
+    """One that somebody has allowed torch to load."""
+
+
+@pytest.mark.parametrize(
+    ("loaded", "message"),
+    [
+        ({"w": [torch.ones(2).as_subclass(Odd)]}, "a Odd, expected plain tensors"),
+        ({torch.zeros(2).expand(10**12 // 2, 2): 1}, "but the file holds 8"),
+    ],
+)
+def test_tensors_are_looked_at_wherever_they_are(loaded, message):
+    with pytest.raises(InputError, match=message):
+        safety._measure_tensors(Path("f.pt"), loaded)
 
 
 def test_container_that_contains_itself(save):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mlffd.checkpoints import fingerprint, load_checkpoint, read_checkpoint, save_checkpoint
+from mlffd.checkpoints.writing import check_elements
 from mlffd.errors import InputError
 
 TRAINING = {"seed": 3, "data": {"path": "train.h5", "sizes": [100, 10]}, "done": True, "lr": 1e-3}
@@ -115,3 +116,10 @@ def test_elements_must_be_atomic_numbers(tmp_path, make_student, elements):
 def test_folder_that_does_not_exist(tmp_path, make_student):
     with pytest.raises(InputError, match="cannot write here"):
         save_checkpoint(tmp_path / "no" / "s.pt", make_student(1), elements=[1], training={})
+
+
+def test_every_element_is_one_up_to_the_last():
+    assert check_elements([118, 1], "f.pt") == [1, 118]
+    for wrong in ([0, 1], [119], [1, 1], [], [True], (1,)):
+        with pytest.raises(InputError, match="expected distinct atomic numbers from 1 to 118"):
+            check_elements(wrong, "f.pt")

@@ -213,7 +213,9 @@ under a load of {min(busy):.0f} to {max(busy):.0f}:
 {runs_table(judged[0], unchanged)}
 
 In the complete ones, of {len(later)} workloads that no trial above has a part in,
-{Rate(later.count("fail"), len(later)).text} failed.
+{Rate(later.count("fail"), len(later)).text} failed. They were made just before the gate learned to
+launch again what is no slower but too restless to tell by how much: inconclusive ones were given up
+after the first four launches. The jobs are replayed by the rules of today.
 
 Counters see all of it: each of these slowdowns adds operators, and `counters` compares their
 number exactly, see [checks](../reference/checks.md).

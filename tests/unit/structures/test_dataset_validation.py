@@ -1,13 +1,14 @@
 """Validation finds each planted fault, at the right structure, and nothing in a sound file."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from dataset_samples import edit_column, make_structures, replace_column
 
-from mlffd.structures import records
+from mlffd.structures import records, validation
 from mlffd.structures.dataset import write_dataset
 from mlffd.structures.structure import Structure
 from mlffd.structures.validation import Violation, validate_dataset
@@ -69,14 +70,53 @@ def test_the_heaviest_element_is_one(labelled_file):
     assert validate_dataset(labelled_file) == []
 
 
-@pytest.mark.parametrize(("net", "sound"), [(0.2, True), (0.2001, False)])
+@pytest.mark.parametrize(("distance", "sound"), [(0.31, True), (0.29, False)])
+def test_atoms_may_be_as_close_as_the_message_says(tmp_path, distance, sound):
+    pair = Structure([1, 1], [[0, 0, 0], [0, 0, distance]])
+    write_dataset(tmp_path / "d.h5", [pair], metadata={})
+    found = validate_dataset(tmp_path / "d.h5")
+    assert ["expected at least 0.3 Å" in v.message for v in found] == ([] if sound else [True])
+
+
+@pytest.mark.parametrize(
+    ("cell", "sound"),
+    [
+        (np.diag([5.0, 5.0, 0.11]), True),
+        (np.diag([5.0, 5.0, 0.09]), False),
+        ([[1, 0, 0], [1.9, 0.2, 0], [0, 0, 1]], True),  # skewed: faces are 0.105 Å apart
+    ],
+)
+def test_faces_may_be_as_close_as_the_message_says(cell, sound):
+    record = SimpleNamespace(cell=np.array(cell), pbc=np.ones(3, dtype=bool))
+    assert (validation._cell_problem(record) is None) is sound
+
+
+@pytest.mark.parametrize(("typical", "sound"), [(9.9, True), (10.1, False)])
+def test_typical_forces_may_be_as_large_as_the_message_says(tmp_path, typical, sound):
+    force = typical * 3**0.5  # on two atoms, along one axis
+    pair = Structure(
+        [1, 1], [[0, 0, 0], [0, 0, 0.7]], energy=0.0, forces=[[force, 0, 0], [-force, 0, 0]]
+    )
+    write_dataset(tmp_path / "d.h5", [pair], metadata={})
+    found = validate_dataset(tmp_path / "d.h5")
+    assert [v.index for v in found] == ([] if sound else [None])
+
+
+def test_labels_that_were_promised_are_missed(labelled_file, tmp_path):
+    assert validate_dataset(labelled_file, labelled=True) == []
+    write_dataset(tmp_path / "u.h5", make_structures(labelled=False), metadata={})
+    found = validate_dataset(tmp_path / "u.h5", labelled=True)
+    assert [v.message for v in found] == ["there are no labels"]
+
+
+@pytest.mark.parametrize(("net", "sound"), [(0.22, True), (0.23, False)])
 def test_forces_may_add_up_to_more_where_there_are_more_atoms(labelled_file, net, sound):
     """0.1 eV/Å times the root of their number, as independent errors of each do."""
-    forces = np.zeros((4, 3))
+    forces = np.zeros((5, 3))
     forces[1, 2] = net
-    edit_column(labelled_file, "labels/forces", slice(5, 9), forces)  # of four atoms
+    edit_column(labelled_file, "labels/forces", slice(9, 14), forces)  # of five atoms
     assert [(v.index, v.key) for v in validate_dataset(labelled_file)] == (
-        [] if sound else [(2, "labels/forces")]
+        [] if sound else [(3, "labels/forces")]
     )
 
 

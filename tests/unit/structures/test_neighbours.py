@@ -232,6 +232,19 @@ def test_usual_structures_are_left_to_the_faster_search(monkeypatch):
     assert len(find_neighbours(Structure(np.full(50, 6), chain), 8.0).shifts) == 288
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_images_of_a_skewed_cell_are_found_and_sorted(monkeypatch, plain):
+    """Along the first vector they reach further than its length says."""
+    monkeypatch.setattr(neighbours, "_is_plain", lambda *_: plain)
+    cell = np.array([[2.0, 0, 0], [4.0, 2.0, 0], [0, 0, 2.0]])
+    skewed = Structure([29], [[0.1, 0.2, 0.3]], cell=cell, pbc=[True] * 3)
+    found = find_neighbours(skewed, 5.0)
+    assert_same_edges(as_edges(found), by_explicit_images(skewed, 5.0), 5.0)
+    images = np.rint(found.shifts @ np.linalg.inv(cell)).astype(int).tolist()
+    assert min(images)[0] == -5
+    assert images == sorted(images)
+
+
 def test_images_of_a_cell_much_smaller_than_the_cutoff_are_all_found(monkeypatch):
     small = Structure([29], [[0.1, 0.2, 0.3]], cell=0.5 * np.eye(3), pbc=[True] * 3)
     expected = by_explicit_images(small, 2.1)

@@ -225,3 +225,10 @@ def test_rattling_moves_every_atom_a_little_and_the_same_way_each_time():
     many = [probes.rattled(water, seed).positions - water.positions for seed in range(300)]
     assert np.std(many) == pytest.approx(0.05, rel=0.05)
     assert np.mean(many) == pytest.approx(0.0, abs=0.005)
+
+
+def test_sulphur_hexafluoride_is_an_octahedron():
+    found = probes.equilibrium("SF6")
+    assert found.numbers.tolist() == [16, 9, 9, 9, 9, 9, 9]
+    np.testing.assert_allclose(np.linalg.norm(found.positions[1:], axis=1), 1.56)
+    assert closest(found) == pytest.approx(1.56)

@@ -1,5 +1,7 @@
 """One structure: its conversions, its refusals and its way to ASE and back."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from ase.calculators.emt import EMT
@@ -53,6 +55,24 @@ def test_a_periodic_structure_needs_a_cell_with_volume(cell):
 def test_a_slab_needs_no_vector_where_it_does_not_repeat():
     slab = Structure(**WATER, cell=np.diag([5.0, 5.0, 0.0]), pbc=[True, True, False])
     assert slab.is_periodic
+
+
+def test_a_slab_needs_the_vectors_along_which_it_repeats():
+    with pytest.raises(InputError, match="periodic"):
+        Structure(**WATER, cell=np.diag([5.0, 0.0, 5.0]), pbc=[True, True, False])
+
+
+@pytest.mark.parametrize("stress", [STRESS, STRESS[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]])
+def test_a_stress_may_be_whole_or_in_voigt_order(stress):
+    atoms = Structure(**WATER, cell=9 * np.eye(3), pbc=[True] * 3).to_atoms()
+    atoms.calc = SimpleNamespace(results={"stress": stress})  # a calculator that knows no more
+    np.testing.assert_array_equal(Structure.from_atoms(atoms).stress, STRESS)
+
+
+@pytest.mark.parametrize("key", ["energy", "forces", "stress"])
+def test_one_label_is_enough_for_a_calculator_in_ase(key):
+    label = {"energy": -1.0, "forces": np.ones((3, 3)), "stress": STRESS}[key]
+    assert Structure(**WATER, **{key: label}).to_atoms().calc is not None
 
 
 def test_a_structure_without_labels_has_no_calculator_in_ase():

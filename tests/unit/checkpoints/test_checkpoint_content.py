@@ -143,7 +143,7 @@ def test_config_that_leaves_something_out_is_completed_from_the_weights(save, st
 
 
 def test_unknown_config_key(save, state):
-    with pytest.raises(InputError, match=r"unknown keys \['dropout'\]"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt: .*unknown keys \['dropout'\]"):
         read_checkpoint(save({"model": state, "config": {**CONFIG, "dropout": 0}}))
 
 
@@ -191,6 +191,14 @@ def test_missing_and_extra_names_are_all_listed(save, state):
 def test_weights_of_another_architecture(save):
     with pytest.raises(InputError, match=r"checkpoint\.pt: .*fit none of"):
         read_checkpoint(save(dict(torch.nn.Linear(2, 1).state_dict())))
+
+
+def test_own_weights_that_are_of_no_student(tmp_path, make_student, save):
+    save_checkpoint(tmp_path / "own.pt", make_student(2), elements=[1], training={})
+    payload = torch.load(tmp_path / "own.pt", weights_only=True)
+    payload["model_state_dict"] = {"w": torch.ones(2)}
+    with pytest.raises(InputError, match=r"checkpoint\.pt: names and shapes .* do not fit Student"):
+        read_checkpoint(save(payload))
 
 
 def test_wrong_shape(save, state):

@@ -232,3 +232,9 @@ def test_sulphur_hexafluoride_is_an_octahedron():
     assert found.numbers.tolist() == [16, 9, 9, 9, 9, 9, 9]
     np.testing.assert_allclose(np.linalg.norm(found.positions[1:], axis=1), 1.56)
     assert closest(found) == pytest.approx(1.56)
+
+
+def test_with_two_molecules_there_are_clusters_too():
+    """Two are few enough for a defect to hide; of H and O there are three."""
+    assert len(probes.molecules(elements("H", "N"))) == 1 + 2 + 5
+    assert len(probes.molecules(elements("H", "O"))) == 1 + 3

@@ -228,7 +228,7 @@ def test_rattling_moves_every_atom_a_little_and_the_same_way_each_time():
 
 
 def test_sulphur_hexafluoride_is_an_octahedron():
-    found = probes.equilibrium("SF6")
+    found = probes.equilibrium.__wrapped__("SF6")  # not what an earlier test has made
     assert found.numbers.tolist() == [16, 9, 9, 9, 9, 9, 9]
     np.testing.assert_allclose(np.linalg.norm(found.positions[1:], axis=1), 1.56)
     assert closest(found) == pytest.approx(1.56)

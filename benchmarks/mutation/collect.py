@@ -12,7 +12,7 @@ those that survived. From the root of the project, a quarter of an hour on two c
 
     OMP_NUM_THREADS=1 python benchmarks/mutation/collect.py checks golden --jobs 2 -o mutants.jsonl
 
-Of structures and checkpoints, it takes half an hour more.
+Of structures and checkpoints, it takes twice as long again.
 """
 
 import argparse

@@ -113,15 +113,24 @@ def write_folder_once(folder: Path, write: Callable[[Path], None]) -> None:
     """
     if folder.exists():
         return
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder.parent}: cannot be made a folder: {error.strerror}") from error
+    make_folder(folder.parent)
     try:
         write_folder_atomically(folder, write)
     except InputError:
         if not folder.exists():
             raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it; it may be there already.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
 
 
 def sync_folder(folder: Path) -> None:

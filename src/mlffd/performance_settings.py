@@ -71,3 +71,9 @@ class PerformanceSettings(BaseModel):
     most_launches: Launches = 12
     accepted: dict[Commit, Acceptance] = {}
     step: Share = 0.04
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """Of all tiers, in order; what several tiers name is there once."""
+        names = (name for tier in self.tiers.values() for name in tier.workloads)
+        return tuple(dict.fromkeys(names))

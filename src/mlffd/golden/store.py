@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from mlffd.errors import InputError
-from mlffd.files import write_atomically, write_text_atomically
+from mlffd.files import make_folder, write_atomically, write_text_atomically
 from mlffd.golden.records import (
     CountersRecord,
     DatasetRecord,
@@ -76,7 +76,7 @@ def write_student_record(
     name = f"{path.stem}-{digest[:12]}.npz"
     record = record.model_copy(update={"predictions_file": name, "predictions_sha256": digest})
     text = to_text(record)
-    _make_folder(path.parent)
+    make_folder(path.parent)
     write_atomically(path.parent / name, lambda aside: _write_bytes(aside, content))
     write_text_atomically(path, text)
     for stale in path.parent.glob(f"{glob.escape(path.stem)}-{'[0-9a-f]' * 12}.npz"):
@@ -91,15 +91,8 @@ def write_record(path: Path, record: DatasetRecord | CountersRecord) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    _make_folder(path.parent)
+    make_folder(path.parent)
     write_text_atomically(path, to_text(record))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder: {error.strerror}") from error
 
 
 def to_text(record: BaseModel) -> str:

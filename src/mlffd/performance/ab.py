@@ -105,10 +105,11 @@ def compare_commits(
         for name in tier.workloads
         if name in broken
     ]
-    omitted = {**missing, **_dropped(base, settings)}
+    had = _settings_of(base)
+    omitted = {**missing, **_dropped(had, settings)}
     compared: Sequence[AccuracyFinding] = ()
     if accuracy:
-        compared, unknown = _accuracies(base, head, wanted, settings)
+        compared, unknown = _accuracies(base, head, had, wanted, settings)
         omitted |= unknown
     return Comparison(base.commit, head.commit, findings, compared, omitted, state)
 
@@ -117,10 +118,10 @@ def _can_fail(settings: PerformanceSettings) -> bool:
     return any(tier.fails for tier in settings.tiers.values())
 
 
-def _dropped(base: Built, settings: Settings) -> dict[str, str]:
-    """The workloads that the base names in its settings, and the head in none of its tiers."""
-    kept = {name for tier in settings.performance.tiers.values() for name in tier.workloads}
-    tiers = _settings_of(base).get("performance", {}).get("tiers", {})
+def _dropped(had: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """The workloads that the base had in its settings, and the head has in none of its tiers."""
+    kept = settings.performance.workloads
+    tiers = had.get("performance", {}).get("tiers", {})
     return {
         name: f"the base has it in its tier {title!r}, the head in none"
         for title, tier in tiers.items()
@@ -130,7 +131,11 @@ def _dropped(base: Built, settings: Settings) -> dict[str, str]:
 
 
 def _accuracies(
-    base: Built, head: Built, wanted: PerformanceSettings, settings: Settings
+    base: Built,
+    head: Built,
+    had: Mapping[str, Any],
+    wanted: PerformanceSettings,
+    settings: Settings,
 ) -> tuple[list[AccuracyFinding], dict[str, str]]:
     """Of every student with labels; and which the base does not have, with the reason."""
     compared: list[AccuracyFinding] = []
@@ -141,8 +146,9 @@ def _accuracies(
             compared.append(compare_accuracy(student, data, base, head))
         except WorkerError as error:
             unknown[f"{student}: accuracy"] = f"the base does not have it: {error}"
-    for student, had in _settings_of(base).get("students", {}).items():
-        if "dataset" in had and student in _students(wanted) and student not in labelled:
+    names = _students(wanted)
+    for student, told in had.get("students", {}).items():
+        if "dataset" in told and student in names and student not in labelled:
             message = "the base names a data set for it, the head does not"
             compared.append(AccuracyFinding(student, Verdict.INVALID, message))
     return compared, unknown
@@ -169,7 +175,7 @@ def selected(settings: PerformanceSettings, only: Collection[str]) -> Performanc
     """
     if not settings.tiers:
         raise InputError("performance.tiers: names no workload to measure")
-    known = {name for tier in settings.tiers.values() for name in tier.workloads}
+    known = set(settings.workloads)
     for name in sorted(known):
         try:
             Workload.parse(name)
@@ -219,8 +225,7 @@ def probe(
     """
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
-    names = dict.fromkeys(name for tier in settings.tiers.values() for name in tier.workloads)
-    devices = {Workload.parse(name).device for name in names}
+    devices = {Workload.parse(name).device for name in settings.workloads}
     with turns.team() as (base, head, _):
         for device in sorted(devices):
             try:
@@ -229,7 +234,7 @@ def probe(
                 raise MissingDeviceError(
                     f"device {device!r} cannot be used here: {error}"
                 ) from error
-        for name in names:
+        for name in settings.workloads:
             try:
                 head.ask("prepare", name=name)
             except WorkerError as error:
@@ -247,12 +252,13 @@ def probe(
 
 def labelled_students(wanted: PerformanceSettings, settings: Settings) -> dict[str, Path]:
     """The data set of each student of the workloads that has one."""
+    names = _students(wanted)
     return {
         name: settings.datasets[student.dataset].path
         for name, student in settings.students.items()
-        if name in _students(wanted) and student.dataset is not None
+        if name in names and student.dataset is not None
     }
 
 
 def _students(settings: PerformanceSettings) -> set[str]:
-    return {Workload.parse(n).student for t in settings.tiers.values() for n in t.workloads}
+    return {Workload.parse(name).student for name in settings.workloads}

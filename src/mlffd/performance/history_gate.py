@@ -153,20 +153,19 @@ def judge(history: History, rules: Rules) -> Gate:
     left = left_alone(history, rules)
     alone = {series for series, _ in left}
     looked_at = [series for series in history.series if series not in alone]
+    if not any(series.quantity is Quantity.TIME for series in looked_at):
+        raise NothingMeasuredError(
+            f"no benchmark has been timed in the last {rules.fewest} measured commits, or none of "
+            f"the last {rules.lag} commits has been measured"
+        )
     steps: list[Step] = []
-    judged, missing, timed = [], [], False
+    judged, missing = [], []
     for series in looked_at:
-        timed = timed or series.quantity is Quantity.TIME
         if series.quantity is Quantity.TIME and len(series.points) < rules.fewest:
             missing.append((series, rules.fewest - len(series.points)))
         else:
             judged.append(series)
             steps.extend(_steps(series, history.commits, rules))
-    if not timed:
-        raise NothingMeasuredError(
-            f"no benchmark has been timed in the last {rules.fewest} measured commits, or none of "
-            f"the last {rules.lag} commits has been measured"
-        )
     order = list(Standing)
     steps.sort(key=lambda step: (order.index(step.standing), -step.change))
     unsaid = tuple(missing), tuple(left), tuple(lost(history, rules, left))

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from mlffd.errors import InputError, NothingMeasuredError
-from mlffd.files import write_text_atomically
+from mlffd.files import make_folder, write_text_atomically
 from mlffd.golden.store import describe_problems, to_text
 from mlffd.performance.revisions import first_parents, resolve
 
@@ -197,10 +197,7 @@ def write_ratios(folder: Path, machine: str, ratios: CommitRatios) -> Path:
     """
     require_machine(machine)
     path = ratios_path(folder, machine, ratios.commit)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made a folder: {error.strerror}") from error
+    make_folder(path.parent)
     write_text_atomically(path, to_text(ratios))
     return path
 

@@ -69,9 +69,7 @@ def record(
     turns = Turns(reference, commit, on_launch=on_launch)
     missing, broken, state = probe(turns, wanted)
     omitted = {**missing, **broken}
-    # What two tiers judge is measured once.
-    measured = dict.fromkeys(name for tier in wanted.tiers.values() for name in tier.workloads)
-    names = [name for name in measured if name not in omitted]
+    names = [name for name in wanted.workloads if name not in omitted]
     if not names:
         reasons = "; ".join(omitted.values())
         raise NothingMeasuredError(f"no workload can be measured: {reasons}")

@@ -87,12 +87,11 @@ def rules_of(settings: "Settings", machines: Iterable[str] = ()) -> "Rules":
     from mlffd.performance.history_rules import Rules
 
     told = settings.performance
-    workloads = {name for tier in told.tiers.values() for name in tier.workloads}
     labelled = {name for name, one in settings.students.items() if one.dataset is not None}
     return Rules(
         step=told.step,
         accepted=told.accepted,
-        expected=frozenset(workloads | labelled),
+        expected=frozenset(labelled.union(told.workloads)),
         machines=frozenset(machines),
     )
 

@@ -134,7 +134,9 @@ def _find_columns(file: h5py.File) -> tuple[dict[str, h5py.Dataset], list[Violat
     }
     columns = {key: member for key, member in found.items() if isinstance(member, h5py.Dataset)}
     violations = [
-        Violation(None, key, "is a group, expected a data set") for key in found.keys() - columns
+        Violation(None, key, "is a group, expected a data set")
+        for key in found
+        if key not in columns
     ]
     optional = {column.key for column in _OPTIONAL}
     if optional & columns.keys():

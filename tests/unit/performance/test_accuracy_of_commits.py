@@ -28,22 +28,17 @@ def fails(monkeypatch):
     return set_up
 
 
-@pytest.mark.parametrize("kind", ["Unavailable", "InputError", "RuntimeError", ""])
-def test_a_head_that_cannot_predict_is_invalid(fails, kind):
-    found = fails(HEAD, kind)()
-    assert (found.verdict, found.message) == (
-        Verdict.INVALID,
-        "the head cannot predict: it cannot",
-    )
-
-
-@pytest.mark.parametrize("kind", ["RuntimeError", "OutOfMemoryError", ""])
-def test_a_base_that_fails_is_invalid(fails, kind):
-    found = fails(BASE, kind)()
-    assert (found.verdict, found.message) == (
-        Verdict.INVALID,
-        "the base cannot predict: it cannot",
-    )
+@pytest.mark.parametrize(
+    ("which", "kind"),
+    [
+        *((HEAD, kind) for kind in ("Unavailable", "InputError", "RuntimeError", "")),
+        *((BASE, kind) for kind in ("RuntimeError", "OutOfMemoryError", "")),
+    ],
+)
+def test_who_fails_is_invalid_and_so_is_a_head_without_the_student(fails, which, kind):
+    found = fails(which, kind)()
+    assert found.verdict is Verdict.INVALID
+    assert found.message == f"the {which.commit} cannot predict: it cannot"
 
 
 @pytest.mark.parametrize("kind", ["Unavailable", "InputError", "ImportError"])

@@ -118,8 +118,6 @@ def device_state(device: str = "cpu") -> dict[str, str]:
         return state
     state["device"] = torch.cuda.get_device_name()
     state["cuda"] = str(torch.version.cuda)
-    # By its name, not its number: torch counts only those that it is shown.
-    unique = f"GPU-{torch.cuda.get_device_properties().uuid}"
     program = shutil.which("nvidia-smi")
     if program is None:
         return state
@@ -131,6 +129,8 @@ def device_state(device: str = "cpu") -> dict[str, str]:
         "power.draw",
         "clocks_event_reasons.active",
     )
+    # By its name, not its number: torch counts only those that it is shown.
+    unique = f"GPU-{torch.cuda.get_device_properties().uuid}"
     query = [program, f"--id={unique}", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
     if found.returncode == 0:
